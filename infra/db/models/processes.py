@@ -1,0 +1,109 @@
+"""What connects rows and workflows: intents, autopay enrolments, drafts, the sandbox rail."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from infra.db.metadata import belongs_to, tenant_table, timestamp
+from infra.db.types import MinorUnits
+
+workflow_intents = tenant_table(
+    "workflow_intents",
+    Column("action", String(10), nullable=False),
+    Column("workflow_type", String(80), nullable=False),
+    Column("workflow_id", String(200), nullable=False),
+    Column("message_id", String(80), nullable=False, server_default=text("''")),
+    Column("message_name", String(80)),
+    Column("payload", JSONB, nullable=False),
+    Column("search_attributes", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("status", String(10), nullable=False, server_default=text("'pending'")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("last_error", String(500)),
+    Column("next_attempt_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("delivered_at", DateTime(timezone=True)),
+    timestamp("created_at"),
+    UniqueConstraint("tenant_id", "workflow_id", "action", "message_id"),
+    Index("ix_workflow_intents_pending", "next_attempt_at", postgresql_where=text("status = 'pending'")),
+    CheckConstraint("action IN ('start', 'signal')", name="action"),
+    CheckConstraint("status IN ('pending', 'delivered', 'dropped')", name="status"),
+)
+"""A workflow to start, or to tell something: written in the transaction of its cause, delivered after commit (and again
+by the dispatcher until it is). Carries ids only, no personal data: the dispatcher's role reads it across tenants."""
+
+autopay_enrolments = tenant_table(
+    "autopay_enrolments",
+    Column("loan_id", Uuid, nullable=False),
+    Column("payment_instrument_id", Uuid),
+    Column("status", String(20), nullable=False),
+    Column("amount_type", String(20), nullable=False),
+    Column("amount", MinorUnits),
+    Column("start_date", Date, nullable=False),
+    Column("end_date", Date),
+    Column("next_process_date", Date),
+    Column("paused_until", Date),
+    Column("end_reason", String(200)),
+    timestamp("created_at"),
+    timestamp("updated_at"),
+    belongs_to("loan_id", "loans"),
+    belongs_to("payment_instrument_id", "payment_instruments"),
+    Index(
+        "uq_autopay_enrolments_open",
+        "tenant_id",
+        "loan_id",
+        unique=True,
+        postgresql_where=text("status IN ('active', 'paused', 'suspended')"),
+    ),
+    Index("ix_autopay_enrolments_due", "tenant_id", "next_process_date", postgresql_where=text("status = 'active'")),
+    CheckConstraint("status IN ('active', 'paused', 'suspended', 'cancelled', 'completed')", name="status"),
+    CheckConstraint("amount_type IN ('next_due', 'static')", name="amount_type"),
+    CheckConstraint("(amount_type = 'static') = (amount IS NOT NULL)", name="amount"),
+)
+"""One open due-following autopay per loan, by constraint."""
+
+autopay_drafts = tenant_table(
+    "autopay_drafts",
+    Column("enrolment_id", Uuid, nullable=False),
+    Column("loan_id", Uuid, nullable=False),
+    Column("process_date", Date, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("amount", MinorUnits, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("reason", String(200)),
+    Column("payment_id", Uuid),
+    Column("rail_reference", String(100)),
+    timestamp("created_at"),
+    timestamp("updated_at"),
+    belongs_to("enrolment_id", "autopay_enrolments"),
+    belongs_to("loan_id", "loans"),
+    belongs_to("payment_id", "payments"),
+    UniqueConstraint("tenant_id", "enrolment_id", "process_date", "attempt"),
+    UniqueConstraint("tenant_id", "payment_id"),
+    CheckConstraint("status IN ('pending', 'sent', 'settled', 'not_drafted', 'failed')", name="status"),
+)
+"""One draft per enrolment, process date and attempt, by constraint."""
+
+rail_transfers = tenant_table(
+    "rail_transfers",
+    Column("draft_id", Uuid, nullable=False),
+    Column("amount", MinorUnits, nullable=False),
+    Column("accepted_on", Date, nullable=False),
+    Column("settles_on", Date, nullable=False),
+    Column("settled_at", DateTime(timezone=True)),
+    timestamp("created_at"),
+    belongs_to("draft_id", "autopay_drafts"),
+    UniqueConstraint("tenant_id", "draft_id"),
+    Index("ix_rail_transfers_unsettled", "tenant_id", "settles_on", postgresql_where=text("settled_at IS NULL")),
+)
+"""What the sandbox rail has accepted: the bank's side of a draft, once per draft by constraint."""

@@ -1,0 +1,283 @@
+"""Programs, borrowers, loans, their events and the cached results of the replay."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Date,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from infra.db.metadata import belongs_to, tenant_table, timestamp
+from infra.db.types import MinorUnits, Rate
+
+programs = tenant_table(
+    "programs",
+    Column("name", String(200), nullable=False),
+    Column("description", String(2000), nullable=False, server_default=text("''")),
+    Column("status", String(20), nullable=False, server_default=text("'active'")),
+    Column("current_version", Integer, nullable=False),
+    timestamp("created_at"),
+    timestamp("updated_at"),
+    UniqueConstraint("tenant_id", "name"),
+    CheckConstraint("status IN ('active', 'archived')", name="status"),
+)
+
+program_versions = tenant_table(
+    "program_versions",
+    Column("program_id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("terms", JSONB, nullable=False),
+    Column("created_by", Uuid),
+    timestamp("created_at"),
+    belongs_to("program_id", "programs"),
+    key=("program_id", "version"),
+)
+"""Append-only: a loan keeps the version it was booked under."""
+
+borrowers = tenant_table(
+    "borrowers",
+    Column("first_name", String(100), nullable=False),
+    Column("middle_name", String(100)),
+    Column("last_name", String(100), nullable=False),
+    Column("birth_date", Date),
+    Column("email", String(254)),
+    Column("phone", String(20)),
+    Column("ssn_encrypted", LargeBinary),
+    Column("ssn_last_four", String(4)),
+    Column("language", String(10), nullable=False, server_default=text("'en'")),
+    Column("communication_preferences", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("external_id", String(100)),
+    timestamp("created_at"),
+    timestamp("updated_at"),
+    UniqueConstraint("tenant_id", "external_id"),
+)
+
+borrower_details = tenant_table(
+    "borrower_details",
+    Column("borrower_id", Uuid, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("data", JSONB, nullable=False),
+    Column("is_primary", SmallInteger, nullable=False, server_default=text("0")),
+    timestamp("created_at"),
+    timestamp("updated_at"),
+    belongs_to("borrower_id", "borrowers"),
+    CheckConstraint(
+        "kind IN ('address', 'phone', 'email', 'employer', 'reference', 'note', 'credit_score')", name="kind"
+    ),
+    Index(None, "tenant_id", "borrower_id", "kind"),
+)
+"""Addresses, phones, emails, employers, references, notes and credit scores: one schema a kind (domain/borrower.py)."""
+
+loans = tenant_table(
+    "loans",
+    Column("loan_number", String(50), nullable=False),
+    Column("borrower_id", Uuid, nullable=False),
+    Column("program_id", Uuid, nullable=False),
+    Column("program_version", Integer, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("principal_amount", MinorUnits, nullable=False),
+    Column("annual_rate", Rate, nullable=False),
+    Column("term_periods", Integer, nullable=False),
+    Column("origination_date", Date, nullable=False),
+    Column("first_due_date", Date, nullable=False),
+    Column("maturity_date", Date, nullable=False),
+    Column("level_payment", MinorUnits, nullable=False),
+    # what follows is the cached result of the replay
+    Column("principal_balance", MinorUnits, nullable=False, server_default=text("0")),
+    Column("accrued_interest", MinorUnits, nullable=False, server_default=text("0")),
+    Column("fees_balance", MinorUnits, nullable=False, server_default=text("0")),
+    Column("unapplied_balance", MinorUnits, nullable=False, server_default=text("0")),
+    Column("past_due_amount", MinorUnits, nullable=False, server_default=text("0")),
+    Column("oldest_unpaid_due_date", Date),
+    Column("days_past_due", Integer, nullable=False, server_default=text("0")),
+    Column("delinquency_bucket", String(20), nullable=False, server_default=text("'current'")),
+    Column("next_due_date", Date),
+    Column("next_due_amount", MinorUnits, nullable=False, server_default=text("0")),
+    Column("total_paid", MinorUnits, nullable=False, server_default=text("0")),
+    Column("last_payment_date", Date),
+    Column("paid_off_on", Date),
+    Column("processed_through", Date),
+    Column("state_hash", String(64)),
+    Column("last_sequence", Integer, nullable=False, server_default=text("0")),
+    Column("source", String(20), nullable=False, server_default=text("'api'")),
+    timestamp("created_at"),
+    timestamp("updated_at"),
+    UniqueConstraint("tenant_id", "loan_number"),
+    belongs_to("borrower_id", "borrowers"),
+    belongs_to("program_id", "programs"),
+    Index(None, "tenant_id", "borrower_id"),
+    Index(None, "tenant_id", "status", "id"),
+    CheckConstraint(
+        "status IN ('boarding', 'active', 'paid_off', 'charged_off', 'transferred', 'cancelled')", name="status"
+    ),
+    CheckConstraint("principal_amount > 0 AND annual_rate >= 0 AND term_periods > 0", name="terms"),
+    CheckConstraint("principal_balance >= 0 AND unapplied_balance >= 0 AND fees_balance >= 0", name="balances"),
+)
+
+booked_schedules = tenant_table(
+    "booked_schedules",
+    Column("loan_id", Uuid, nullable=False),
+    Column("rows", JSONB, nullable=False),
+    Column("finance_charge", MinorUnits, nullable=False),
+    Column("total_of_payments", MinorUnits, nullable=False),
+    Column("apr", String(20)),
+    belongs_to("loan_id", "loans"),
+    key=("loan_id",),
+)
+"""The schedule and disclosures a loan was booked with. Never changed."""
+
+loan_events = tenant_table(
+    "loan_events",
+    Column("loan_id", Uuid, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("effective_date", Date, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("recorded_business_date", Date, nullable=False),
+    Column("recorded_by", Uuid),
+    timestamp("recorded_at"),
+    belongs_to("loan_id", "loans"),
+    UniqueConstraint("tenant_id", "loan_id", "sequence"),
+)
+"""Append-only source events: what people or the outside world did. The loan's state is their replay."""
+
+instalments = tenant_table(
+    "instalments",
+    Column("loan_id", Uuid, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("due_date", Date, nullable=False),
+    Column("payment", MinorUnits, nullable=False),
+    Column("principal", MinorUnits, nullable=False),
+    Column("interest", MinorUnits, nullable=False),
+    Column("principal_paid", MinorUnits, nullable=False, server_default=text("0")),
+    Column("interest_paid", MinorUnits, nullable=False, server_default=text("0")),
+    Column("status", String(20), nullable=False),
+    Column("paid_on", Date),
+    belongs_to("loan_id", "loans"),
+    key=("loan_id", "number"),
+)
+"""The current schedule of a loan: cached result of the replay."""
+
+loan_fees = tenant_table(
+    "loan_fees",
+    Column("loan_id", Uuid, nullable=False),
+    Column("fee_key", String(60), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("due_date", Date, nullable=False),
+    Column("assessed_on", Date, nullable=False),
+    Column("amount", MinorUnits, nullable=False),
+    Column("paid", MinorUnits, nullable=False, server_default=text("0")),
+    belongs_to("loan_id", "loans"),
+    key=("loan_id", "fee_key"),
+)
+"""Fees of a loan: cached result of the replay."""
+
+payment_instruments = tenant_table(
+    "payment_instruments",
+    Column("borrower_id", Uuid, nullable=False),
+    Column("instrument_type", String(20), nullable=False),
+    Column("account_holder_name", String(200), nullable=False),
+    Column("bank_name", String(200)),
+    Column("routing_number", String(9)),
+    Column("account_number_last_four", String(4), nullable=False),
+    Column("account_type", String(20)),
+    timestamp("created_at"),
+    belongs_to("borrower_id", "borrowers"),
+    Index(None, "tenant_id", "borrower_id"),
+    CheckConstraint("instrument_type IN ('bank_account', 'card')", name="instrument_type"),
+)
+
+payments = tenant_table(
+    "payments",
+    Column("loan_id", Uuid, nullable=False),
+    Column("amount", MinorUnits, nullable=False),
+    Column("payment_method", String(10), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("settlement_status", String(20), nullable=False),
+    Column("source", String(10), nullable=False),
+    Column("effective_date", Date, nullable=False),
+    Column("external_id", String(255)),
+    Column("request_hash", LargeBinary),
+    Column("payment_instrument_id", Uuid),
+    Column("principal_applied", MinorUnits, nullable=False),
+    Column("interest_applied", MinorUnits, nullable=False),
+    Column("fees_applied", MinorUnits, nullable=False),
+    Column("unapplied_amount", MinorUnits, nullable=False),
+    Column("recorded_business_date", Date, nullable=False),
+    timestamp("created_at"),
+    belongs_to("loan_id", "loans"),
+    belongs_to("payment_instrument_id", "payment_instruments"),
+    UniqueConstraint("tenant_id", "external_id"),
+    Index(None, "tenant_id", "loan_id"),
+    CheckConstraint("amount > 0", name="amount"),
+    CheckConstraint(
+        "amount = principal_applied + interest_applied + fees_applied + unapplied_amount", name="allocated"
+    ),
+    CheckConstraint("payment_method IN ('ach', 'wire', 'check', 'card', 'cash', 'other')", name="payment_method"),
+    CheckConstraint(
+        "status IN ('pending', 'processing', 'completed', 'voided', 'failed', 'returned', 'reversed')", name="status"
+    ),
+    CheckConstraint(
+        "settlement_status IN ('not_applicable', 'in_transit', 'settled', 'returned')", name="settlement_status"
+    ),
+    CheckConstraint("source IN ('staff', 'autopay', 'portal')", name="source"),
+)
+
+payment_allocations = tenant_table(
+    "payment_allocations",
+    Column("payment_id", Uuid, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("component", String(20), nullable=False),
+    Column("instalment_number", Integer),
+    Column("fee_key", String(60)),
+    Column("amount", MinorUnits, nullable=False),
+    belongs_to("payment_id", "payments"),
+    key=("payment_id", "line"),
+)
+"""Where each cent of a payment went: cached result of the replay."""
+
+journal_entries = tenant_table(
+    "journal_entries",
+    Column("loan_id", Uuid, nullable=False),
+    Column("entry_key", String(100), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("effective_date", Date, nullable=False),
+    Column("posting_date", Date, nullable=False),
+    Column("business_date", Date, nullable=False),
+    Column("payment_id", Uuid),
+    Column("reverses_id", Uuid),
+    timestamp("posted_at"),
+    belongs_to("loan_id", "loans"),
+    belongs_to("reverses_id", "journal_entries"),
+    UniqueConstraint("tenant_id", "loan_id", "entry_key", "revision"),
+)
+"""Append-only (trigger and privileges). A correction is a mirror (`reverses_id`) and a replacement (next revision)."""
+
+journal_transfers = tenant_table(
+    "journal_transfers",
+    Column("entry_id", Uuid, nullable=False),
+    Column("line", SmallInteger, nullable=False),
+    Column("loan_id", Uuid, nullable=False),
+    Column("posting_date", Date, nullable=False),
+    Column("debit_account", SmallInteger, nullable=False),
+    Column("credit_account", SmallInteger, nullable=False),
+    Column("amount", MinorUnits, nullable=False),
+    belongs_to("entry_id", "journal_entries"),
+    key=("entry_id", "line"),
+)
+"""The lines of the journal: each moves a positive amount from one account to another, so every entry balances."""
+journal_transfers.append_constraint(CheckConstraint("amount > 0", name="amount"))
+journal_transfers.append_constraint(CheckConstraint("debit_account <> credit_account", name="accounts"))
+Index("ix_journal_transfers_loan", journal_transfers.c.tenant_id, journal_transfers.c.loan_id)
+Index("ix_journal_transfers_posting_date", journal_transfers.c.tenant_id, journal_transfers.c.posting_date)

@@ -1,0 +1,12 @@
+"""Identifiers: UUIDv7, made by the client, so that rows sort by creation and a retry can carry its own id."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import uuid_utils
+
+
+def new_id() -> UUID:
+    """A fresh UUIDv7."""
+    return UUID(bytes=uuid_utils.uuid7().bytes)
