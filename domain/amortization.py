@@ -1,7 +1,7 @@
 """Level-payment schedules: the level payment, the whole schedule, and the rest of one from a balance on.
 
-Everything between rounding points is exact. A period's interest is its opening balance times the period's factor (an exact
-Fraction of one), rounded once; the last payment settles the balance with its interest.
+Everything between rounding points is exact. A period's interest is its opening balance times the period's factor (an
+exact Fraction of one), rounded once; the last payment settles the balance with its interest.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Schedule:
 def level_payment(principal: int, periodic_rate: Fraction, n: int, rounding: Rounding = Rounding.HALF_EVEN) -> int:
     """The payment in minor units which, paid `n` times, amortizes `principal` at `periodic_rate` (of one, per period).
 
-    P*i / (1 - (1+i)**-n) exactly, rounded once; P/n where the rate is 0. Raises InvalidTerms for a negative principal or
-    rate, or `n` below 1.
+    P*i / (1 - (1+i)**-n) exactly, rounded once; P/n where the rate is 0. Raises InvalidTerms for a negative principal
+    or rate, or `n` below 1.
     """
     if principal < 0 or periodic_rate < 0 or n < 1:
         detail = f"principal ({principal}) and rate ({periodic_rate}) must not be negative, periods ({n}) at least 1"
@@ -111,14 +111,15 @@ def build_schedule(
     one_cent_iteration: bool = False,
     payment: int | None = None,
 ) -> Schedule:
-    """The schedule of a loan of `principal` minor units at `annual_rate` (of one) from `start`, an instalment a due date.
+    """The schedule of a loan of `principal` minor units at `annual_rate` (of one) from `start`, an instalment a due
+    date.
 
-    The level payment is the annuity of the periods' factors, the first period taken like the others, unless `payment` (in
-    minor units) states it; `one_cent_iteration` smooths it (see `smooth_level_payment`). The other arguments are those of
-    `period_factors`. The schedule ends early where the rounded-up level payment settles the loan early.
+    The level payment is the annuity of the periods' factors, the first period taken like the others, unless `payment`
+    (in minor units) states it; `one_cent_iteration` smooths it (see `smooth_level_payment`). The other arguments are
+    those of `period_factors`. The schedule ends early where the rounded-up level payment settles the loan early.
 
-    Raises InvalidTerms when the principal is not positive, the rate or payment is negative, or the due dates do not ascend
-    after `start`.
+    Raises InvalidTerms when the principal is not positive, the rate or payment is negative, or the due dates do not
+    ascend after `start`.
     """
     _check_terms(principal, annual_rate, start, due_dates, payment)
     factors = period_factors(
@@ -146,11 +147,12 @@ def amortize(
 ) -> tuple[Row, ...]:
     """The instalments that pay `balance` off with a level `payment` (both minor units), one for each due date at most.
 
-    Each bears balance * factor, rounded; it is the payment, or the balance with its interest where that is not more, and
-    in the last row whatever it is: so the balance ends at 0 and is never negative, also when the payment does not even
-    cover the interest. `first_number` numbers the first row (the rest of a schedule goes on counting); `first_interest`
-    states its interest where it is not that of a whole period on this balance (a curtailment within the period).
-    A balance of 0 has no rows. Raises ValueError when factors and due dates differ in number, or balance is negative.
+    Each bears balance * factor, rounded; it is the payment, or the balance with its interest where that is not more,
+    and in the last row whatever it is: so the balance ends at 0 and is never negative, also when the payment does not
+    even cover the interest. `first_number` numbers the first row (the rest of a schedule goes on counting);
+    `first_interest` states its interest where it is not that of a whole period on this balance (a curtailment within
+    the period). A balance of 0 has no rows. Raises ValueError when factors and due dates differ in number, or balance
+    is negative.
     """
     if balance < 0 or len(factors) != len(due_dates):
         raise ValueError(f"balance {balance}, {len(factors)} factors, {len(due_dates)} due dates")
@@ -189,7 +191,8 @@ def smooth_level_payment(
     due_dates: Sequence[date],
     rounding: Rounding = Rounding.HALF_EVEN,
 ) -> tuple[int, tuple[Row, ...]]:
-    """The one-cent iteration (Apache Fineract): a level payment and its rows whose last instalment differs less from it.
+    """The one-cent iteration (Apache Fineract): a level payment and its rows whose last instalment differs less from
+    it.
 
     With d = last instalment - level payment in minor units and n due dates: while |d| > floor(n/2), try the payment
     d/n (rounded) away and keep it only when |d| gets smaller.

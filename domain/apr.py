@@ -2,8 +2,8 @@
 
     sum of advances A_k / ((1 + e_k i)(1 + i)**q_k)  =  sum of payments P_j / ((1 + f_j i)(1 + i)**t_j)
 
-with q, t the full unit-periods and e, f the fraction of one between the first advance and the flow; APR = 100 * w * i, w
-unit-periods a year. `i` is found by Newton's method from 0, kept inside a bracket, in 34-digit decimals.
+with q, t the full unit-periods and e, f the fraction of one between the first advance and the flow; APR = 100 * w *
+i, w unit-periods a year. `i` is found by Newton's method from 0, kept inside a bracket, in 34-digit decimals.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from datetime import date
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_UP, Context, Decimal, localcontext
 from enum import StrEnum
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 from domain.calendars import ends_month, month_length
@@ -30,14 +31,22 @@ class UnitKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UnitPeriod:
-    """A unit-period: `count` days (7 = a week) or months; `count` is 1 for a semimonth and a year."""
+    """A unit-period: `count` days (7 = a week, at most 365) or months (at most 11); 1 for a semimonth and a year.
+
+    Raises InvalidTerms for another count.
+    """
 
     kind: UnitKind
     count: int = 1
 
+    def __post_init__(self) -> None:
+        most = {UnitKind.DAYS: 365, UnitKind.MONTH: 11}.get(self.kind, 1)
+        if not 1 <= self.count <= most:
+            raise InvalidTerms(f"A unit-period of kind {self.kind} counts from 1 to {most}, not {self.count}.")
+
     def per_year(self, *, single_payment: bool = False) -> Fraction:
-        """Unit-periods a year (w): 12/months, 24, 52/weeks, 365/days where the days are not whole weeks or are the term of
-        a single-payment transaction (Appendix J (b)(5)(ii)-(vii))."""
+        """Unit-periods a year (w): 12/months, 24, 52/weeks, 365/days where the days are not whole weeks or are the
+        term of a single-payment transaction (Appendix J (b)(5)(ii)-(vii))."""
         match self.kind:
             case UnitKind.YEAR:
                 return Fraction(1)
@@ -53,7 +62,7 @@ class UnitPeriod:
 class Flow(NamedTuple):
     """An advance to the borrower or a payment by the borrower, in minor units. A plain (date, amount) pair will do."""
 
-    date: date
+    day: date
     amount: int
 
 
@@ -77,20 +86,17 @@ def apr(
 ) -> Decimal:
     """The annual percentage rate in percent, exact to 12 decimals (`round_apr` rounds it for display).
 
-    `advances` and `payments` are (date, amount in minor units) pairs in any order; what is paid on the day of an advance
-    (a prepaid finance charge) counts at once. `unit_period` None: inferred, see `infer_unit_period`.
+    `advances` and `payments` are (date, amount in minor units) pairs in any order; what is paid on the day of an
+    advance (a prepaid finance charge) counts at once. `unit_period` None: inferred, see `infer_unit_period`.
 
-    Raises InvalidTerms where there is no advance or payment, an amount is negative, a payment precedes the first advance,
-    the payments are less than the advances, or no rate makes the two sides equal.
+    Raises InvalidTerms where there is no advance or payment, an amount is negative, a payment precedes the first
+    advance, the payments are less than the advances, or no rate makes the two sides equal.
     """
-    advances, payments = _checked(advances, payments)
-    start = advances[0].date
-    single = len(advances) == 1 and len(payments) == 1
-    unit = unit_period or infer_unit_period(advances, payments)
+    out, back = _checked(advances, payments)
+    unit = unit_period or _infer(out, back)
+    w = unit.per_year(single_payment=len(out) == 1 and len(back) == 1)
     with localcontext(_CONTEXT):
-        series = _series(start, advances, payments, unit)
-        rate = _solve(series)
-        w = unit.per_year(single_payment=single)
+        rate = _solve(_series(out, back, unit))
         return (100 * rate * w.numerator / w.denominator).quantize(_PLACES)
 
 
@@ -102,8 +108,8 @@ def round_apr(rate: Decimal, places: int) -> Decimal:
 def units_between(start: date, end: date, unit: UnitPeriod, anchor_day: int | None = None) -> Units:
     """Unit-periods from `start` to `end`, full ones counted back from `end` (Appendix J (b)(5)).
 
-    `anchor_day` (default: the day of `end`) is the day of the month on which the series of `end` falls: months of a series
-    paid on the last day of each month are measured from last day to last day.
+    `anchor_day` (default: the day of `end`) is the day of the month on which the series of `end` falls: months of a
+    series paid on the last day of each month are measured from last day to last day.
     """
     if unit.kind is UnitKind.DAYS:
         full, part = divmod(end.toordinal() - start.toordinal(), unit.count)
@@ -126,42 +132,44 @@ def infer_unit_period(advances: Sequence[tuple[date, int]], payments: Sequence[t
     """The unit-period of a transaction (Appendix J (b)(4)).
 
     A single advance with a single payment: its term, up to a year. Else the interval of at most a year that occurs most
-    often between advances or payments (the smaller where two do); where none occurs twice, the standard interval (a day,
-    weeks, a semimonth, months) nearest to the average of all (the smaller where two are equally near).
+    often between advances or payments (the smaller where two do); where none occurs twice, the standard interval (a
+    day, weeks, a semimonth, months) nearest to the average of all (the smaller where two are equally near). Arguments
+    and refusals are those of `apr`.
     """
-    advance_dates = sorted({day for day, _ in advances})
-    payment_dates = sorted({day for day, _ in payments})
-    start = advance_dates[0]
-    anchors = _anchors(start, payment_dates)
-    if len(advances) == 1 and len(payments) == 1:
-        return _single_payment_unit(start, payment_dates[0], anchors)
-    series = [advance_dates, [start, *(day for day in payment_dates if day > start)]]
-    found: dict[UnitPeriod, set[int]] = defaultdict(set)
-    lengths: list[int] = []
-    for dates in series:
-        _find_intervals(dates, anchors, found, lengths)
-    common = _most_frequent(found)
-    return common or _nearest_standard_interval(lengths)
+    return _infer(*_checked(advances, payments))
 
 
 def _checked(advances: Iterable[tuple[date, int]], payments: Iterable[tuple[date, int]]) -> tuple[list[Flow], list[Flow]]:
-    out, back = (sorted(Flow(*flow) for flow in flows if flow[1]) for flows in (advances, payments))
+    """Both sides in date order, one flow a day, what is paid on the first day taken off its advance; or the refusal."""
+    out, back = _by_day(advances), _by_day(payments)
     if not out or not back:
         raise _refusal("it takes at least one advance and one payment")
-    if any(flow.amount < 0 for flow in (*out, *back)):
-        raise _refusal("an amount is negative")
-    if back[0].date < out[0].date:
-        raise _refusal(f"a payment ({back[0].date}) precedes the first advance ({out[0].date})")
-    if sum(flow.amount for flow in back) < sum(flow.amount for flow in out):
+    start = min(out)
+    if min(back) < start:
+        raise _refusal(f"a payment ({min(back)}) precedes the first advance ({start})")
+    if sum(back.values()) < sum(out.values()):
         raise _refusal("the payments are less than the advances")
-    return out, back
+    out[start] -= back.pop(start, 0)
+    if out[start] <= 0:
+        raise _refusal(f"the payments on the first day ({start}) leave nothing advanced on it")
+    return [Flow(*item) for item in sorted(out.items())], [Flow(*item) for item in sorted(back.items())]
+
+
+def _by_day(flows: Iterable[tuple[date, int]]) -> dict[date, int]:
+    net: dict[date, int] = {}
+    for day, amount in flows:
+        if amount < 0:
+            raise _refusal(f"the amount of {day} is negative")
+        if amount:
+            net[day] = net.get(day, 0) + amount
+    return net
 
 
 def _refusal(reason: str) -> InvalidTerms:
     return InvalidTerms(f"No annual percentage rate: {reason}.", code="no_apr")
 
 
-# --- time ---------------------------------------------------------------------------------------------------------------
+# --- time ---
 
 
 def _on_anchor(year: int, month: int, anchor_day: int) -> date:
@@ -180,16 +188,14 @@ def _months_back(start: date, end: date, anchor_day: int) -> tuple[int, int]:
 
 
 def _anchors(start: date, dates: Sequence[date]) -> dict[date, int]:
-    """The day of the month of the series each date belongs to: its own day, but for dates from the 28th on the one day of
-    which all of them are the clipped form (28 February, 31 March and 30 April are the 31st). Where several would do, the
-    day of `start` if it is among them (31 January to 28 February is a month), else the smallest."""
+    """The day of the month of the series each date belongs to: its own day, but for dates from the 28th on the one
+    day of which all of them are the clipped form (28 February, 31 March and 30 April are the 31st). Where several
+    would do, the day of `start` if it is among them (31 January to 28 February is a month), else the smallest."""
     late = [day for day in dates if day.day >= 28]
     if not late or not any(map(ends_month, late)):
         return {}
     fitting = [
-        anchor
-        for anchor in range(28, 32)
-        if all(day.day == min(anchor, month_length(day.year, day.month)) for day in late)
+        anchor for anchor in range(28, 32) if all(day.day == min(anchor, month_length(day.year, day.month)) for day in late)
     ]
     if not fitting:
         return {}
@@ -197,37 +203,46 @@ def _anchors(start: date, dates: Sequence[date]) -> dict[date, int]:
     return dict.fromkeys(late, anchor)
 
 
-def _single_payment_unit(start: date, end: date, anchors: dict[date, int]) -> UnitPeriod:
-    if end == start:
-        raise _refusal("the only payment is on the day of the advance")
-    months, days = _months_back(start, end, anchors.get(end, end.day))
+def _infer(advances: Sequence[Flow], payments: Sequence[Flow]) -> UnitPeriod:
+    advance_dates, payment_dates = ([flow.day for flow in flows] for flows in (advances, payments))
+    start = advance_dates[0]
+    if len(advances) == 1 and len(payments) == 1:
+        return _single_payment_unit(start, payment_dates[0])
+    found: dict[UnitPeriod, set[int]] = defaultdict(set)
+    lengths: list[int] = []
+    for dates in (advance_dates, [start, *payment_dates]):
+        _find_intervals(dates, found, lengths)
+    return _most_frequent(found) or _nearest_standard_interval(lengths)
+
+
+def _single_payment_unit(start: date, end: date) -> UnitPeriod:
+    months, days = _months_back(start, end, _anchors(start, [end]).get(end, end.day))
     if months >= 12:
         return UnitPeriod(UnitKind.YEAR)
-    return UnitPeriod(UnitKind.DAYS, end.toordinal() - start.toordinal()) if days else UnitPeriod(UnitKind.MONTH, months)
+    if not days:
+        return UnitPeriod(UnitKind.MONTH, months)
+    return UnitPeriod(UnitKind.DAYS, end.toordinal() - start.toordinal())
 
 
-def _find_intervals(
-    dates: Sequence[date], anchors: dict[date, int], found: dict[UnitPeriod, set[int]], lengths: list[int]
-) -> None:
-    """Add the intervals between neighbouring dates to `found` (each by every name it goes by) and `lengths` (in days)."""
-    months_after: list[tuple[int, int]] = []
-    for before, after in zip(dates, dates[1:], strict=False):
-        index = len(lengths)
+def _find_intervals(dates: Sequence[date], found: dict[UnitPeriod, set[int]], lengths: list[int]) -> None:
+    """Add the intervals between neighbouring dates to `found`, under every name they go by, and `lengths` (days)."""
+    anchors = _anchors(dates[0], dates[1:])
+    offset = len(lengths)
+    for index, (before, after) in enumerate(pairwise(dates), offset):
         lengths.append(after.toordinal() - before.toordinal())
-        if lengths[-1] <= 366:
+        if lengths[-1] <= 365:
             found[UnitPeriod(UnitKind.DAYS, lengths[-1])].add(index)
         months, days = _months_back(before, after, anchors.get(after, after.day))
-        if not days and months < 12:
-            found[UnitPeriod(UnitKind.MONTH, months)].add(index)
-        elif not days and months == 12:
-            found[UnitPeriod(UnitKind.YEAR)].add(index)
-        months_after.append((months, days))
-    for i in range(2, len(dates)):
+        if not days and 1 <= months <= 12:
+            found[UnitPeriod(UnitKind.MONTH, months) if months < 12 else UnitPeriod(UnitKind.YEAR)].add(index)
+    for index in range(offset + 1, len(lengths)):
         # Two intervals which together are a month and each about half of it are semimonths: the 1st, the 16th, the 1st.
-        first, second = len(lengths) - len(dates) + i - 1, len(lengths) - len(dates) + i
-        if all(13 <= lengths[index] <= 18 for index in (first, second)):
-            if _months_back(dates[i - 2], dates[i], anchors.get(dates[i], dates[i].day)) == (1, 0):
-                found[UnitPeriod(UnitKind.SEMIMONTH)] |= {first, second}
+        # Two fortnights in a common year's February are not: on their own they say nothing but "every 14 days".
+        before, after = dates[index - offset - 1], dates[index - offset + 1]
+        pair = lengths[index - 1 : index + 1]
+        halves = pair != [14, 14] and min(pair) >= 13 and max(pair) <= 18
+        if halves and _months_back(before, after, anchors.get(after, after.day)) == (1, 0):
+            found[UnitPeriod(UnitKind.SEMIMONTH)] |= {index - 1, index}
 
 
 def _length(unit: UnitPeriod) -> int:
@@ -255,21 +270,22 @@ def _nearest_standard_interval(lengths: Sequence[int]) -> UnitPeriod:
     return min(standard, key=lambda unit: (abs(_length(unit) - average), _length(unit)))
 
 
-# --- the equation -------------------------------------------------------------------------------------------------------
+# --- the equation ---
 
 
 class _Group(NamedTuple):
-    """The flows with one fraction of a unit-period: a polynomial in 1/(1+i), highest power first. `terms` holds each net
-    amount with the number of unit-periods down to the next one; the last goes down to 0."""
+    """The flows with one fraction of a unit-period: a polynomial in 1/(1+i), highest power first. `terms` holds each
+    net amount with the number of unit-periods down to the next one; the last goes down to 0."""
 
     fraction: Decimal
     terms: list[tuple[Decimal, int]]
 
 
-def _series(start: date, advances: Sequence[Flow], payments: Sequence[Flow], unit: UnitPeriod) -> list[_Group]:
+def _series(advances: Sequence[Flow], payments: Sequence[Flow], unit: UnitPeriod) -> list[_Group]:
+    start = advances[0].day
     net: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)
     for sign, flows in ((-1, advances), (1, payments)):
-        anchors = _anchors(start, [flow.date for flow in flows])
+        anchors = _anchors(start, [flow.day for flow in flows])
         for day, amount in flows:
             full, part, of = units_between(start, day, unit, anchors.get(day))
             net[part, of if part else 1][full] += sign * amount

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calendar import isleap, monthrange
+from calendar import isleap
 from datetime import date, timedelta
 
 from domain.errors import InvalidTerms
@@ -34,12 +34,12 @@ def month_length(year: int, month: int) -> int:
 
 def ends_month(day: date) -> bool:
     """Whether `day` is the last day of its month."""
-    return day.day == monthrange(day.year, day.month)[1]
+    return day.day == month_length(day.year, day.month)
 
 
 def add_months(day: date, months: int, anchor_day: int | None = None) -> date:
-    """`day` moved by whole months (negative: back), on `anchor_day` (default: its own day) or the month's last day where
-    the month is shorter. Passing the anchor of a series keeps 31 January - 29 February - 31 March."""
+    """`day` moved by whole months (negative: back), on `anchor_day` (default: its own day) or the month's last day
+    where the month is shorter. Passing the anchor of a series keeps 31 January - 29 February - 31 March."""
     year, month0 = divmod(day.year * 12 + day.month - 1 + months, 12)
     return date(year, month0 + 1, min(anchor_day or day.day, month_length(year, month0 + 1)))
 
@@ -55,12 +55,13 @@ def due_dates(
 ) -> list[date]:
     """The first `count` due dates of a loan.
 
-    `due_days` are the days of the month: one for monthly, quarterly and annually (default: the day of `first_due`), two for
-    semimonthly (default: see `semimonthly_days`); 31 is the last day, and a day beyond a month's end is its last day, the
-    anchor being kept for the months after. Each date is rolled on its own, so a roll never shifts the dates after it.
+    `due_days` are the days of the month: one for monthly, quarterly and annually (default: the day of `first_due`),
+    two for semimonthly (default: see `semimonthly_days`); 31 is the last day, and a day beyond a month's end is its
+    last day, the anchor being kept for the months after. Each date is rolled on its own, so a roll never shifts the
+    dates after it.
 
-    Raises InvalidTerms when `count` is not positive, `due_days` do not fit the frequency or `first_due`, or a date would
-    lie beyond the year 9999.
+    Raises InvalidTerms when `count` is not positive, `due_days` do not fit the frequency or `first_due`, or a date
+    would lie beyond the year 9999.
     """
     if count < 1 or (frequency is Frequency.SINGLE and count != 1):
         allowed = "exactly 1" if frequency is Frequency.SINGLE else "at least 1"
@@ -105,7 +106,8 @@ def next_banking_day(day: date, holidays: frozenset[date]) -> date:
 
 
 def add_banking_days(day: date, count: int, holidays: frozenset[date]) -> date:
-    """The `count`-th banking day after `day` (count >= 0; 0 is the first banking day on or after it): settlement dates."""
+    """The `count`-th banking day after `day` (count >= 0; 0 is the first banking day on or after it): settlement
+    dates."""
     day = next_banking_day(day, holidays)
     for _ in range(count):
         day = next_banking_day(day + _ONE_DAY, holidays)
@@ -129,14 +131,13 @@ def _by_months(first: date, count: int, step: int, anchor: int) -> list[date]:
     start = first.year * 12 + first.month - 1
     for months in range(start, start + count * step, step):
         year, month0 = divmod(months, 12)
-        length = 29 if month0 == 1 and isleap(year) else _MONTH_LENGTHS[month0 + 1]
-        dates.append(date(year, month0 + 1, anchor if anchor < length else length))
+        dates.append(date(year, month0 + 1, min(anchor, month_length(year, month0 + 1))))
     return dates
 
 
 def _semimonthly(first: date, count: int, due_days: tuple[int, ...]) -> list[date]:
     if len(due_days) != 2 or not 1 <= due_days[0] < due_days[1] <= _LAST_DAY or due_days[0] >= _SHORTEST_MONTH:
-        detail = f"A semimonthly loan needs two days in order that differ in February too, such as 1 and 16; got {due_days}."
+        detail = f"A semimonthly loan needs two ascending days, the first before the 28th (1 and 16); got {due_days}."
         raise InvalidTerms(detail, code="invalid_due_days")
     early, late = due_days
     length = month_length(first.year, first.month)

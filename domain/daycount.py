@@ -1,15 +1,16 @@
 """Day-count conventions: how many days lie between two dates, and what part of a year that is.
 
-Sources: ISDA 2006 Definitions section 4.16; the end-of-February rule of 30/360 US (SIA); Apache Fineract's actual/actual
-and its 29-February option.
+Sources: ISDA 2006 Definitions section 4.16; the end-of-February rule of 30/360 US (SIA); Apache Fineract's
+actual/actual and its 29-February option.
 """
 
 from __future__ import annotations
 
-from calendar import isleap, monthrange
+from calendar import isleap
 from datetime import date
 from fractions import Fraction
 
+from domain.calendars import ends_month
 from domain.errors import InvalidInput
 from domain.program import DayCount
 
@@ -86,7 +87,7 @@ def _thirty_360_us(start: date, end: date) -> int:
 
 
 def _ends_february(day: date) -> bool:
-    return day.month == 2 and day.day == monthrange(day.year, 2)[1]
+    return day.month == 2 and ends_month(day)
 
 
 def _by_calendar_year(start: date, end: date, first_day_of_year: int) -> tuple[int, int]:

@@ -46,9 +46,7 @@ class InvalidInput(Refusal):
     @classmethod
     def at(cls, pointer: str, message: str, *, code: str = "invalid_input") -> InvalidInput:
         """A refusal of exactly one field. `pointer` is a JSON pointer such as "/effective_date"."""
-        return cls(
-            f"{pointer.lstrip('/') or 'body'}: {message}", code=code, errors=[FieldError(pointer, message, code)]
-        )
+        return cls(f"{pointer.lstrip('/') or 'body'}: {message}", code=code, errors=[FieldError(pointer, message, code)])
 
 
 class InvalidTerms(InvalidInput):

@@ -1,19 +1,18 @@
-"""Money: an integer number of minor units and a currency; decimal strings only at the edge.
+"""Money: an integer number of minor units; decimal strings only at the edge.
 
-Inside the engine an amount of a loan is a plain `int` of minor units (a loan has one currency); `parse_amount` and
+Inside, an amount is a plain `int` of minor units; `parse_amount` and
 `format_amount` are the only ways in and out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from fractions import Fraction
 
 from domain.errors import InvalidInput
 
-CURRENCIES: dict[str, int] = {"USD": 2}
-"""Currency code -> decimals of its minor unit."""
+DECIMALS = 2
+"""Decimal places of an amount: every loan is in US dollars (program.currency)."""
 
 MAX_MINOR = 10**15 - 1
 """Largest amount accepted anywhere: 9,999,999,999,999.99. NUMERIC(19, 2) holds sums of these."""
@@ -22,28 +21,28 @@ _AMOUNT = re.compile(r"-?\d{1,15}(\.\d{1,8})?", re.ASCII)
 _RATE = re.compile(r"\d{1,4}(\.\d{1,8})?", re.ASCII)
 
 
-def parse_amount(text: str, pointer: str = "", *, decimals: int = 2) -> int:
+def parse_amount(text: str, pointer: str = "") -> int:
     """A decimal string ("500.00") as minor units (50000).
 
-    Raises InvalidInput (naming `pointer`) for anything but a plain decimal with at most `decimals` places, or one
+    Raises InvalidInput (naming `pointer`) for anything but a plain decimal with at most two places, or one
     beyond MAX_MINOR. Exponents, NaN, signs other than a leading minus, and blanks are refused.
     """
     if len(text) > 32 or not _AMOUNT.fullmatch(text):
         raise InvalidInput.at(pointer, 'must be a decimal string such as "500.00"', code="invalid_amount")
     whole, _, fraction = text.partition(".")
-    if len(fraction) > decimals:
-        raise InvalidInput.at(pointer, f"must have at most {decimals} decimal places", code="invalid_amount")
-    minor = int(whole.lstrip("-")) * 10**decimals + int(fraction.ljust(decimals, "0") or "0")
+    if len(fraction) > DECIMALS:
+        raise InvalidInput.at(pointer, f"must have at most {DECIMALS} decimal places", code="invalid_amount")
+    minor = int(whole.lstrip("-") + fraction.ljust(DECIMALS, "0"))
     if minor > MAX_MINOR:
         raise InvalidInput.at(pointer, f"must be at most {format_amount(MAX_MINOR)}", code="invalid_amount")
     return -minor if text.startswith("-") else minor
 
 
-def format_amount(minor: int, *, decimals: int = 2) -> str:
+def format_amount(minor: int) -> str:
     """Minor units (50000) as a decimal string ("500.00")."""
     sign = "-" if minor < 0 else ""
-    whole, fraction = divmod(abs(minor), 10**decimals)
-    return f"{sign}{whole}.{fraction:0{decimals}d}" if decimals else f"{sign}{whole}"
+    whole, fraction = divmod(abs(minor), 10**DECIMALS)
+    return f"{sign}{whole}.{fraction:0{DECIMALS}d}"
 
 
 def parse_rate(text: str, pointer: str = "") -> Fraction:
@@ -63,15 +62,3 @@ def format_rate(rate: Fraction) -> str:
         raise ValueError(f"{rate} has more than 8 decimals")
     whole, fraction = divmod(scaled.numerator, 10**8)
     return f"{whole}.{fraction:08d}".rstrip("0").rstrip(".") or "0"
-
-
-def split_evenly(minor: int, weights: Sequence[int]) -> list[int]:
-    """Split an amount by non-negative integer weights without losing a cent (largest remainders get the odd cents)."""
-    total = sum(weights)
-    if total <= 0:
-        raise ValueError("weights must have a positive sum")
-    shares = [minor * weight // total for weight in weights]
-    order = sorted(range(len(weights)), key=lambda i: (-(minor * weights[i] % total), i))
-    for i in order[: minor - sum(shares)]:
-        shares[i] += 1
-    return shares

@@ -237,7 +237,17 @@ def _allocation_order(value: Any) -> tuple[Component, ...]:
     return tuple(Component(item) for item in value)
 
 
+def _refuse_unknown(name: str, value: dict[str, Any], known: type) -> None:
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} is not an object")
+    allowed = [f.name for f in fields(known)]
+    errors = [FieldError(f"/{name}/{key}", "unknown field", "unknown_field") for key in value if key not in allowed]
+    if errors:
+        raise InvalidTerms("unknown field", errors=errors)
+
+
 def _late_fee(value: dict[str, Any]) -> LateFee:
+    _refuse_unknown("late_fee", value, LateFee)
     allowed = [str(kind) for kind in LateFeeKind]
     kind = value.get("kind", "none")
     if kind not in allowed:
@@ -256,19 +266,18 @@ def _late_fee(value: dict[str, Any]) -> LateFee:
 
 
 def _limits(value: dict[str, Any]) -> Limits:
+    _refuse_unknown("limits", value, Limits)
     default = Limits()
-    amounts = {
-        name: _non_negative(value[name], f"/limits/{name}")
-        for name in ("min_principal", "max_principal")
-        if name in value
+    values: dict[str, Any] = {
+        name: _non_negative(value[name], f"/limits/{name}") for name in ("min_principal", "max_principal") if name in value
     }
-    rates = {name: _rate(value[name], f"/limits/{name}") for name in ("min_rate", "max_rate") if name in value}
+    values |= {name: _rate(value[name], f"/limits/{name}") for name in ("min_rate", "max_rate") if name in value}
     counts = {name: value[name] for name in ("min_periods", "max_periods") if name in value}
     for name, count in counts.items():
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= default.max_periods:
             message = f"must be a whole number from 1 to {default.max_periods}"
             raise InvalidTerms(message, errors=[FieldError(f"/limits/{name}", message)])
-    limits = Limits(**{**amounts, **rates, **counts})
+    limits = Limits(**values, **counts)
     for low, high in (("min_principal", "max_principal"), ("min_rate", "max_rate"), ("min_periods", "max_periods")):
         if getattr(limits, low) > getattr(limits, high):
             message = f"must not exceed {high}"

@@ -1,0 +1,132 @@
+"""Double entry: an entry is a list of transfers, so it balances by construction, and nothing posted is ever edited.
+
+A correction is therefore more entries: the mirror of what was posted, and the replacement.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import StrEnum
+
+from domain.chart import Account
+
+
+class EntryKind(StrEnum):
+    DISBURSEMENT = "disbursement"
+    BOARDING = "boarding"
+    PAYMENT = "payment"
+    SETTLEMENT = "settlement"
+    LATE_FEE = "late_fee"
+    ACCRUAL = "accrual"
+    MIRROR = "mirror"
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """`amount` minor units (> 0) from the credited to the debited account."""
+
+    debit: Account
+    credit: Account
+    amount: int
+
+    def __post_init__(self) -> None:
+        if self.amount <= 0 or self.debit == self.credit:
+            raise ValueError(f"not a transfer: {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one event (or derived fee, or month's accrual) posts. `key` names it within the loan.
+
+    Keys: "disbursed", "boarded", "payment:{payment_id}", "settled:{payment_id}", "late_fee:{due_date}",
+    "accrual:{yyyy-mm}". A mirror has the key and effective date of the entry it takes back, and the kind `mirror`.
+    """
+
+    key: str
+    kind: EntryKind
+    effective_date: date
+    payment_id: str | None
+    fee_key: str | None
+    transfers: tuple[Transfer, ...]
+
+
+def mirror(entry: Entry) -> Entry:
+    """The entry that takes `entry` back: every transfer with its sides exchanged.
+
+    Raises ValueError for a mirror: what was taken back is posted anew, not un-taken.
+    """
+    if entry.kind is EntryKind.MIRROR:
+        raise ValueError(f"{entry.key} is a mirror already")
+    swapped = tuple(Transfer(t.credit, t.debit, t.amount) for t in entry.transfers)
+    return replace(entry, kind=EntryKind.MIRROR, transfers=swapped)
+
+
+def standing(posted: Iterable[Entry]) -> dict[str, Entry]:
+    """By key, the posted entries that no mirror has taken back. `posted` in the order of posting; accruals left out."""
+    result: dict[str, Entry] = {}
+    for entry in posted:
+        if entry.kind is EntryKind.MIRROR:
+            result.pop(entry.key, None)
+        elif entry.kind is not EntryKind.ACCRUAL:
+            result[entry.key] = entry
+    return result
+
+
+def corrections(implied: Iterable[Entry], posted: Iterable[Entry]) -> list[Entry]:
+    """What to post so that the books say what the replay implies.
+
+    `implied`: the entries of a replay. `posted`: all entries of the loan in the order they were posted (or only those
+    standing); accrual entries are ignored, see `accrual_corrections`. A key not posted: the entry. A key posted with
+    other transfers or another effective date: mirror of the posted one, then the implied. A posted key no longer
+    implied: its mirror. Mirrors of what vanished come first, the rest in the order of `implied`.
+    """
+    stands = standing(posted)
+    wanted = list(implied)
+    keys = {entry.key for entry in wanted}
+    result = [mirror(entry) for key, entry in stands.items() if key not in keys]
+    for entry in wanted:
+        old = stands.get(entry.key)
+        if old is not None:
+            if _same(old, entry):
+                continue
+            result.append(mirror(old))
+        result.append(entry)
+    return result
+
+
+def _same(posted: Entry, implied: Entry) -> bool:
+    """Transfers are compared by what moves between which accounts: a database need not keep their order."""
+    return posted.effective_date == implied.effective_date and sorted(
+        (t.debit, t.credit, t.amount) for t in posted.transfers
+    ) == sorted((t.debit, t.credit, t.amount) for t in implied.transfers)
+
+
+def accrual_corrections(implied: Mapping[date, int], posted: Mapping[date, int], business_date: date) -> list[Entry]:
+    """Accrual entries: for every month whose earned interest differs from what is posted, one net delta.
+
+    Keys of both are first days of months, values minor units (posted: net of earlier deltas). Effective date: the
+    business date in its own month, else the month's last day. A negative delta is the transfer with sides exchanged.
+    """
+    result: list[Entry] = []
+    for month in sorted(implied.keys() | posted.keys()):
+        delta = implied.get(month, 0) - posted.get(month, 0)
+        if delta == 0:
+            continue
+        sides = (Account.ACCRUED_INTEREST, Account.INTEREST_INCOME)
+        debit, credit = sides if delta > 0 else sides[::-1]
+        own = (business_date.year, business_date.month) == (month.year, month.month)
+        effective = business_date if own else month.replace(day=monthrange(month.year, month.month)[1])
+        result.append(
+            Entry(
+                key=f"accrual:{month:%Y-%m}",
+                kind=EntryKind.ACCRUAL,
+                effective_date=effective,
+                payment_id=None,
+                fee_key=None,
+                transfers=(Transfer(debit, credit, abs(delta)),),
+            )
+        )
+    return result

@@ -1,0 +1,102 @@
+"""Booking: what the program and the calendar allow, and what is disclosed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from fractions import Fraction
+
+import pytest
+
+from domain.apr import apr, round_apr
+from domain.errors import InvalidInput, InvalidTerms
+from domain.origination import (
+    book,
+    check_booking_date,
+    check_disbursement_date,
+    check_terms,
+    months_of_periods,
+    periods_of_months,
+)
+from domain.program import DueDateRoll, Frequency, Limits, Program
+from tests.domain.loans import EXAMPLE
+
+
+def test_the_example_loan_is_booked_as_printed() -> None:
+    booked = book(EXAMPLE)
+    assert (booked.schedule.level_payment, booked.schedule.rows[-1].payment) == (29_747, 29_686)
+    assert (booked.schedule.finance_charge, booked.schedule.total_of_payments) == (70_831, 1_070_831)
+    assert str(booked.apr) == "4.4966"
+
+
+@pytest.mark.parametrize("periods", [1, 2, 4, 12, 60])
+@pytest.mark.parametrize(
+    ("start", "first"),
+    [
+        (date(2020, 9, 9), date(2020, 10, 9)),
+        (date(2020, 9, 9), date(2020, 9, 20)),
+        (date(2020, 9, 9), date(2020, 11, 30)),
+        (date(2020, 1, 31), date(2020, 2, 29)),
+        (date(2020, 12, 31), date(2021, 1, 31)),
+    ],
+)
+def test_the_disclosed_apr_is_that_of_the_inferred_unit_period(periods: int, start: date, first: date) -> None:
+    terms = replace(EXAMPLE, periods=periods, contract_date=start, first_due_date=first)
+    booked = book(terms)
+    inferred = apr([(start, terms.principal)], [(row.due_date, row.payment) for row in booked.schedule.rows])
+    assert booked.apr == round_apr(inferred, 4)
+
+
+def test_due_dates_are_rolled_where_the_program_rolls() -> None:
+    program = replace(EXAMPLE.program, due_date_roll=DueDateRoll.NEXT)
+    rows = book(replace(EXAMPLE, program=program)).schedule.rows
+    assert rows[1].due_date == date(2020, 11, 9)
+    assert rows[4].due_date == date(2021, 2, 9)
+    assert all(row.due_date.weekday() < 5 for row in rows)
+
+
+def test_every_field_outside_the_programs_limits_is_named() -> None:
+    limits = Limits(100, 200, Fraction(1, 100), Fraction(2, 100), 12, 24)
+    with pytest.raises(InvalidTerms) as refused:
+        check_terms(replace(EXAMPLE, program=replace(EXAMPLE.program, limits=limits)))
+    found = {error.pointer: error.message for error in refused.value.errors}
+    assert found == {
+        "/principal_amount": "the program allows from 1.00 to 2.00",
+        "/interest_rate": "the program allows from 0.01 to 0.02",
+        "/term_periods": "the program allows from 12 to 24",
+    }
+
+
+@pytest.mark.parametrize(
+    ("frequency", "months", "periods"),
+    [("monthly", 36, 36), ("weekly", 12, 52), ("biweekly", 6, 13), ("semimonthly", 3, 6), ("quarterly", 9, 3)],
+)
+def test_a_term_in_months_is_a_number_of_periods_and_back(frequency: str, months: int, periods: int) -> None:
+    assert periods_of_months(Frequency(frequency), months) == periods
+    assert months_of_periods(Frequency(frequency), periods) == months
+
+
+@pytest.mark.parametrize(("frequency", "months"), [("quarterly", 10), ("annually", 6), ("weekly", 1)])
+def test_months_that_are_no_whole_number_of_periods_are_refused(frequency: str, months: int) -> None:
+    with pytest.raises(InvalidInput):
+        periods_of_months(Frequency(frequency), months)
+
+
+def test_a_single_payment_loan_has_one_period() -> None:
+    single = replace(EXAMPLE, program=Program(frequency=Frequency.SINGLE), first_due_date=date(2022, 9, 9))
+    check_terms(replace(single, periods=1))
+    with pytest.raises(InvalidTerms):
+        check_terms(replace(single, periods=2))
+
+
+def test_dates_are_between_origination_and_the_first_due_date() -> None:
+    today = date(2020, 9, 20)
+    check_booking_date(EXAMPLE.contract_date, today)
+    check_disbursement_date(EXAMPLE, today, today)
+    for on in (date(2020, 9, 8), date(2020, 9, 21)):
+        with pytest.raises(InvalidInput):
+            check_disbursement_date(EXAMPLE, on, today)
+    with pytest.raises(InvalidInput):
+        check_disbursement_date(EXAMPLE, date(2020, 10, 9), date(2020, 12, 1))
+    with pytest.raises(InvalidInput):
+        check_booking_date(date(2022, 1, 1), today)
