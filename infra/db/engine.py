@@ -17,5 +17,12 @@ def dispatch_engine(settings: Settings) -> AsyncEngine:
     return _engine(settings.database_dispatch_url.get_secret_value(), 2)
 
 
+def owner_engine(settings: Settings) -> AsyncEngine:
+    """The engine of the schema's owner, for an operator at the command line."""
+    return _engine(settings.database_owner_url.get_secret_value(), 1)
+
+
 def _engine(url: str, pool_size: int) -> AsyncEngine:
-    return create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=30, pool_pre_ping=True)
+    return create_async_engine(
+        url, pool_size=pool_size, max_overflow=0, pool_timeout=30, pool_pre_ping=True, hide_parameters=True
+    )

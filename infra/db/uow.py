@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -57,7 +58,7 @@ class UnitOfWork:
         try:
             await set_tenant(self._connection, self.tenant_id)
         except BaseException:
-            await self._connection.close()
+            await self._close()
             raise
         self._recorded_at = self.clock()
         return self
@@ -65,9 +66,15 @@ class UnitOfWork:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        """Roll back what was not committed and give the connection back, even while the task is being cancelled:
+        otherwise each cancellation in the wrong moment would cost the pool one connection for good."""
         assert self._connection is not None
-        await self._connection.close()  # rolls back what was not committed
+        closing = asyncio.ensure_future(self._connection.close())
         self._connection = None
+        await asyncio.shield(closing)
 
     @property
     def connection(self) -> AsyncConnection:

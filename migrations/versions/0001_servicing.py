@@ -124,9 +124,7 @@ def upgrade() -> None:
             "status IN ('boarding', 'active', 'paid_off', 'charged_off', 'transferred', 'cancelled')",
             name=op.f("ck_loans_status"),
         ),
-        sa.CheckConstraint(
-            "principal_amount > 0 AND annual_rate >= 0 AND term_periods > 0", name=op.f("ck_loans_terms")
-        ),
+        sa.CheckConstraint("principal_amount > 0 AND annual_rate >= 0 AND term_periods > 0", name=op.f("ck_loans_terms")),
         sa.CheckConstraint(
             "principal_balance >= 0 AND unapplied_balance >= 0 AND fees_balance >= 0", name=op.f("ck_loans_balances")
         ),
@@ -136,9 +134,7 @@ def upgrade() -> None:
             name=op.f("fk_loans_tenant_id_borrower_id"),
         ),
         sa.ForeignKeyConstraint(
-            ["tenant_id", "program_id"],
-            ["programs.tenant_id", "programs.id"],
-            name=op.f("fk_loans_tenant_id_program_id"),
+            ["tenant_id", "program_id"], ["programs.tenant_id", "programs.id"], name=op.f("fk_loans_tenant_id_program_id")
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_loans")),
         sa.UniqueConstraint("tenant_id", "loan_number", name=op.f("uq_loans_tenant_id_loan_number")),
@@ -156,6 +152,7 @@ def upgrade() -> None:
         sa.Column("routing_number", sa.String(length=9), nullable=True),
         sa.Column("account_number_last_four", sa.String(length=4), nullable=False),
         sa.Column("account_type", sa.String(length=20), nullable=True),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint(
             "instrument_type IN ('bank_account', 'card')", name=op.f("ck_payment_instruments_instrument_type")
@@ -197,9 +194,7 @@ def upgrade() -> None:
         sa.Column("total_of_payments", sa.Numeric(19, 2), nullable=False),
         sa.Column("apr", sa.String(length=20), nullable=True),
         sa.ForeignKeyConstraint(
-            ["tenant_id", "loan_id"],
-            ["loans.tenant_id", "loans.id"],
-            name=op.f("fk_booked_schedules_tenant_id_loan_id"),
+            ["tenant_id", "loan_id"], ["loans.tenant_id", "loans.id"], name=op.f("fk_booked_schedules_tenant_id_loan_id")
         ),
         sa.PrimaryKeyConstraint("tenant_id", "loan_id", name=op.f("pk_booked_schedules")),
     )
@@ -306,8 +301,7 @@ def upgrade() -> None:
         sa.Column("recorded_business_date", sa.Date(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint(
-            "payment_method IN ('ach', 'wire', 'check', 'card', 'cash', 'other')",
-            name=op.f("ck_payments_payment_method"),
+            "payment_method IN ('ach', 'wire', 'check', 'card', 'cash', 'other')", name=op.f("ck_payments_payment_method")
         ),
         sa.CheckConstraint(
             "settlement_status IN ('not_applicable', 'in_transit', 'settled', 'returned')",
@@ -355,9 +349,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "entry_id", "line", name=op.f("pk_journal_transfers")),
     )
     op.create_index("ix_journal_transfers_loan", "journal_transfers", ["tenant_id", "loan_id"], unique=False)
-    op.create_index(
-        "ix_journal_transfers_posting_date", "journal_transfers", ["tenant_id", "posting_date"], unique=False
-    )
+    op.create_index("ix_journal_transfers_posting_date", "journal_transfers", ["tenant_id", "posting_date"], unique=False)
     op.create_table(
         "payment_allocations",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),

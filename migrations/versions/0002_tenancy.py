@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("late_fees_assessed", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("drafts_settled", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("cursor", sa.Uuid(), nullable=True),
+        sa.Column("reconciliation", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("opened_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "business_date", name=op.f("pk_business_days")),
     )
@@ -131,9 +132,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("(role = 'borrower') = (borrower_id IS NOT NULL)", name=op.f("ck_users_borrower")),
-        sa.CheckConstraint(
-            "role IN ('viewer', 'loan_officer', 'admin', 'owner', 'borrower')", name=op.f("ck_users_role")
-        ),
+        sa.CheckConstraint("role IN ('viewer', 'loan_officer', 'admin', 'owner', 'borrower')", name=op.f("ck_users_role")),
         sa.CheckConstraint("status IN ('invited', 'active', 'disabled')", name=op.f("ck_users_status")),
         sa.CheckConstraint("email = lower(email)", name=op.f("ck_users_email_lower")),
         sa.ForeignKeyConstraint(
@@ -170,7 +169,6 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("refresh_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("previous_refresh_hash", sa.LargeBinary(), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),

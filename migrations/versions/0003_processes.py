@@ -68,18 +68,14 @@ def upgrade() -> None:
         sa.Column("end_reason", sa.String(length=200), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint(
-            "(amount_type = 'static') = (amount IS NOT NULL)", name=op.f("ck_autopay_enrolments_amount")
-        ),
+        sa.CheckConstraint("(amount_type = 'static') = (amount IS NOT NULL)", name=op.f("ck_autopay_enrolments_amount")),
         sa.CheckConstraint("amount_type IN ('next_due', 'static')", name=op.f("ck_autopay_enrolments_amount_type")),
         sa.CheckConstraint(
             "status IN ('active', 'paused', 'suspended', 'cancelled', 'completed')",
             name=op.f("ck_autopay_enrolments_status"),
         ),
         sa.ForeignKeyConstraint(
-            ["tenant_id", "loan_id"],
-            ["loans.tenant_id", "loans.id"],
-            name=op.f("fk_autopay_enrolments_tenant_id_loan_id"),
+            ["tenant_id", "loan_id"], ["loans.tenant_id", "loans.id"], name=op.f("fk_autopay_enrolments_tenant_id_loan_id")
         ),
         sa.ForeignKeyConstraint(
             ["tenant_id", "payment_instrument_id"],
@@ -143,6 +139,13 @@ def upgrade() -> None:
         ),
         sa.UniqueConstraint("tenant_id", "payment_id", name=op.f("uq_autopay_drafts_tenant_id_payment_id")),
     )
+    op.create_index(
+        "ix_autopay_drafts_pending",
+        "autopay_drafts",
+        ["tenant_id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'pending'"),
+    )
     op.create_table(
         "rail_transfers",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -173,6 +176,5 @@ def upgrade() -> None:
     op.execute("CREATE POLICY dispatch ON workflow_intents TO perdiem_dispatch USING (true)")
     op.execute("GRANT SELECT ON workflow_intents TO perdiem_dispatch")
     op.execute(
-        "GRANT UPDATE (status, attempts, last_error, next_attempt_at, delivered_at) "
-        "ON workflow_intents TO perdiem_dispatch"
+        "GRANT UPDATE (status, attempts, last_error, next_attempt_at, delivered_at) ON workflow_intents TO perdiem_dispatch"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from uuid import UUID
 
@@ -10,11 +11,13 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from infra.db.engine import app_engine
 from infra.db.models import metadata
 from infra.db.models.servicing import programs
 from infra.db.models.tenancy import audit_log
-from infra.db.uow import UnitOfWork
+from infra.db.uow import Actor, ActorKind, UnitOfWork
 from infra.ids import new_id
+from infra.settings import Settings
 
 UowOf = Callable[[UUID], UnitOfWork]
 
@@ -85,3 +88,21 @@ async def test_an_unset_tenant_sees_no_row(engine: AsyncEngine, uow_of: UowOf, t
         assert (await connection.execute(text("SELECT count(*) FROM tenants"))).scalar_one() == 0
         with pytest.raises(DBAPIError, match="permission denied"):
             await connection.execute(text("SELECT * FROM login_directory"))
+
+
+async def test_a_cancellation_in_any_moment_does_not_cost_the_pool_a_connection(settings: Settings, tenant: UUID) -> None:
+    engine = app_engine(settings, pool_size=1)
+
+    async def read() -> None:
+        async with UnitOfWork(engine, tenant, Actor(ActorKind.OPERATOR)) as uow:
+            await uow.execute(select(programs.c.id))
+
+    await read()
+    for number in range(150):
+        task = asyncio.create_task(read())
+        for _ in range(number % 25):  # how far it gets
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await asyncio.wait_for(read(), 5)
+    await engine.dispose()

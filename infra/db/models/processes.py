@@ -90,6 +90,7 @@ autopay_drafts = tenant_table(
     belongs_to("payment_id", "payments"),
     UniqueConstraint("tenant_id", "enrolment_id", "process_date", "attempt"),
     UniqueConstraint("tenant_id", "payment_id"),
+    Index("ix_autopay_drafts_pending", "tenant_id", postgresql_where=text("status = 'pending'")),
     CheckConstraint("status IN ('pending', 'sent', 'settled', 'not_drafted', 'failed')", name="status"),
 )
 """One draft per enrolment, process date and attempt, by constraint."""

@@ -6,6 +6,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
+    DateTime,
     Index,
     Integer,
     LargeBinary,
@@ -71,9 +72,7 @@ borrower_details = tenant_table(
     timestamp("created_at"),
     timestamp("updated_at"),
     belongs_to("borrower_id", "borrowers"),
-    CheckConstraint(
-        "kind IN ('address', 'phone', 'email', 'employer', 'reference', 'note', 'credit_score')", name="kind"
-    ),
+    CheckConstraint("kind IN ('address', 'phone', 'email', 'employer', 'reference', 'note', 'credit_score')", name="kind"),
     Index(None, "tenant_id", "borrower_id", "kind"),
 )
 """Addresses, phones, emails, employers, references, notes and credit scores: one schema a kind (domain/borrower.py)."""
@@ -191,6 +190,7 @@ payment_instruments = tenant_table(
     Column("routing_number", String(9)),
     Column("account_number_last_four", String(4), nullable=False),
     Column("account_type", String(20)),
+    Column("removed_at", DateTime(timezone=True)),  # kept: payments and drafts made with it refer to it
     timestamp("created_at"),
     belongs_to("borrower_id", "borrowers"),
     Index(None, "tenant_id", "borrower_id"),
@@ -220,9 +220,7 @@ payments = tenant_table(
     UniqueConstraint("tenant_id", "external_id"),
     Index(None, "tenant_id", "loan_id"),
     CheckConstraint("amount > 0", name="amount"),
-    CheckConstraint(
-        "amount = principal_applied + interest_applied + fees_applied + unapplied_amount", name="allocated"
-    ),
+    CheckConstraint("amount = principal_applied + interest_applied + fees_applied + unapplied_amount", name="allocated"),
     CheckConstraint("payment_method IN ('ach', 'wire', 'check', 'card', 'cash', 'other')", name="payment_method"),
     CheckConstraint(
         "status IN ('pending', 'processing', 'completed', 'voided', 'failed', 'returned', 'reversed')", name="status"

@@ -83,7 +83,6 @@ sessions = tenant_table(
     "sessions",
     Column("user_id", Uuid, nullable=False),
     Column("refresh_hash", LargeBinary, nullable=False),
-    Column("previous_refresh_hash", LargeBinary),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("revoked_at", DateTime(timezone=True)),
     timestamp("created_at"),
@@ -142,10 +141,12 @@ business_days = tenant_table(
     Column("late_fees_assessed", BigInteger, nullable=False, server_default=text("0")),
     Column("drafts_settled", BigInteger, nullable=False, server_default=text("0")),
     Column("cursor", Uuid),
+    Column("reconciliation", JSONB),
     timestamp("opened_at"),
     key=("business_date",),
 )
-"""One row a business date: `cursor` is the close of business's checkpoint (last loan done), `closed_at` its end."""
+"""One row a business date: `cursor` is the close of business's checkpoint (last loan done), `closed_at` its end,
+`reconciliation` how each control account compared with the loans then."""
 
 date_advances = tenant_table(
     "date_advances",

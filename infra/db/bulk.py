@@ -1,0 +1,80 @@
+"""Many rows at once: COPY into a temporary table, then one INSERT.
+
+COPY straight into a table with row-level security is refused, so rows are staged; and what is there already (by any
+unique key) is left alone, so that a load can be repeated.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import Table, text
+from sqlalchemy.dialects.postgresql import JSONB, dialect
+from sqlalchemy.types import TypeEngine
+
+from domain.money import format_rate
+from infra.db.types import MinorUnits, Rate
+from infra.db.uow import UnitOfWork
+
+
+async def stage(uow: UnitOfWork, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """COPY rows (values in the order of `columns`, as Python has them) into a temporary table named `stage_<table>`,
+    which the end of the transaction drops; a stage already there in this transaction is emptied. Returns its name.
+
+    Amounts are staged as they are, in minor units; `_selected` makes them decimals.
+    """
+    name = f"stage_{table.name}"
+    definition = ", ".join(f"{column} {_staged_type(table.c[column].type)}" for column in columns)
+    await uow.execute(text(f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} ({definition}) ON COMMIT DROP"))
+    await uow.execute(text(f"TRUNCATE {name}"))
+    converters = [_CONVERTERS.get(type(table.c[column].type)) for column in columns]
+    changed = [(at, convert) for at, convert in enumerate(converters) if convert is not None]
+    raw = await uow.connection.get_raw_connection()
+    driver = raw.driver_connection
+    assert isinstance(driver, psycopg.AsyncConnection)
+    async with driver.cursor() as cursor, cursor.copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN") as copy:
+        for row in rows:
+            if changed:
+                row = list(row)
+                for at, convert in changed:
+                    if row[at] is not None:
+                        row[at] = convert(row[at])
+            await copy.write_row(row)
+    return name
+
+
+async def insert_new(
+    uow: UnitOfWork, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, returning: str = "id"
+) -> set[UUID]:
+    """Insert the rows no unique key of `table` knows yet; returns the `returning` column (a UUID) of those inserted."""
+    copied = await _insert_staged(uow, table, columns, rows)
+    result = await uow.execute(text(f"{copied} ON CONFLICT DO NOTHING RETURNING {returning}"))
+    return set(result.scalars())
+
+
+async def insert_many(uow: UnitOfWork, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Insert rows that are known to be new."""
+    await uow.execute(text(await _insert_staged(uow, table, columns, rows)))
+
+
+async def _insert_staged(uow: UnitOfWork, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Stage the rows; returns the statement that inserts them, whose names are all those of our own tables."""
+    name = await stage(uow, table, columns, rows)
+    selected = ", ".join(_selected(table, column) for column in columns)
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {selected} FROM {name}"  # noqa: S608
+
+
+def _selected(table: Table, column: str) -> str:
+    return f"{column} / 100.0" if isinstance(table.c[column].type, MinorUnits) else column
+
+
+def _staged_type(kind: TypeEngine[Any]) -> str:
+    return "bigint" if isinstance(kind, MinorUnits) else kind.compile(_DIALECT)
+
+
+_DIALECT = dialect()  # type: ignore[no-untyped-call]
+_CONVERTERS: dict[type, Callable[[Any], Any]] = {Rate: format_rate, JSONB: json.dumps}

@@ -1,0 +1,139 @@
+"""SQL of autopay: enrolments, drafts, and what is waiting to be drafted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import RowMapping
+
+from domain.autopay import OPEN, DraftStatus, EnrolmentStatus
+from infra.db.models.processes import autopay_drafts, autopay_enrolments
+from infra.db.models.servicing import instalments, loans, payment_instruments, payments
+from infra.db.uow import UnitOfWork
+from infra.ids import new_id
+
+_OPEN = [str(status) for status in OPEN]
+
+
+async def open_enrolment(uow: UnitOfWork, loan_id: UUID, *, lock: bool = True) -> RowMapping | None:
+    """The loan's one enrolment that is not ended, locked unless only looked at."""
+    table = autopay_enrolments
+    found = select(table).where(table.c.loan_id == loan_id, table.c.status.in_(_OPEN))
+    return await uow.one_or_none(found.with_for_update() if lock else found)
+
+
+async def lock_enrolment(uow: UnitOfWork, enrolment_id: UUID) -> RowMapping:
+    """One enrolment, locked. Raises NotFound. A loan's lock, where both are needed, is taken before."""
+    table = autopay_enrolments
+    return await uow.one(select(table).where(table.c.id == enrolment_id).with_for_update(), "autopay enrolment")
+
+
+async def enrolment(uow: UnitOfWork, enrolment_id: UUID) -> RowMapping:
+    """One enrolment, only looked at. Raises NotFound."""
+    table = autopay_enrolments
+    return await uow.one(select(table).where(table.c.id == enrolment_id), "autopay enrolment")
+
+
+async def change_enrolment(uow: UnitOfWork, enrolment_id: UUID, **values: Any) -> None:
+    """Set columns of an enrolment that is locked."""
+    table = autopay_enrolments
+    await uow.execute(update(table).where(table.c.id == enrolment_id).values(updated_at=uow.recorded_at, **values))
+
+
+async def due_dates(uow: UnitOfWork, loan_id: UUID, *, unpaid_only: bool) -> list[date]:
+    """The loan's due dates in order: all of them, or those of instalments not fully paid."""
+    found = select(instalments.c.due_date).where(instalments.c.loan_id == loan_id).order_by(instalments.c.due_date)
+    if unpaid_only:
+        found = found.where(instalments.c.status != "paid")
+    return [row["due_date"] for row in await uow.all(found)]
+
+
+async def loan_status(uow: UnitOfWork, loan_id: UUID) -> str:
+    """The loan's status as stored."""
+    return str((await uow.one(select(loans.c.status).where(loans.c.id == loan_id), "loan"))["status"])
+
+
+async def instrument(uow: UnitOfWork, instrument_id: UUID) -> RowMapping | None:
+    """Owner and type of a payment instrument that was not removed, and is not until this transaction ends."""
+    table = payment_instruments
+    return await uow.one_or_none(
+        select(table.c.borrower_id, table.c.instrument_type)
+        .where(table.c.id == instrument_id, table.c.removed_at.is_(None))
+        .with_for_update(read=True)
+    )
+
+
+async def promised(uow: UnitOfWork, loan_id: UUID) -> int:
+    """Minor units of payments promised for a loan and not applied to it yet (status pending)."""
+    total = func.coalesce(func.sum(payments.c.amount), 0, type_=payments.c.amount.type)
+    row = await uow.one(
+        select(total.label("total")).where(payments.c.loan_id == loan_id, payments.c.status == "pending"), "sum"
+    )
+    return int(row["total"])
+
+
+async def draft_of_period(uow: UnitOfWork, enrolment_id: UUID, process_date: date) -> RowMapping | None:
+    """The first attempt of a period."""
+    table = autopay_drafts
+    return await uow.one_or_none(
+        select(table).where(table.c.enrolment_id == enrolment_id, table.c.process_date == process_date, table.c.attempt == 1)
+    )
+
+
+async def draft(uow: UnitOfWork, draft_id: UUID, *, lock: bool = False) -> RowMapping:
+    """One draft. Raises NotFound."""
+    found = select(autopay_drafts).where(autopay_drafts.c.id == draft_id)
+    return await uow.one(found.with_for_update() if lock else found, "autopay draft")
+
+
+async def insert_draft(uow: UnitOfWork, **values: Any) -> None:
+    """A first attempt; when the period has one already, it stays."""
+    await uow.execute(
+        insert(autopay_drafts)
+        .values(
+            tenant_id=uow.tenant_id,
+            id=new_id(),
+            attempt=1,
+            created_at=uow.recorded_at,
+            updated_at=uow.recorded_at,
+            **values,
+        )
+        .on_conflict_do_nothing(index_elements=["tenant_id", "enrolment_id", "process_date", "attempt"])
+    )
+
+
+async def change_draft(uow: UnitOfWork, draft_id: UUID, **values: Any) -> None:
+    """Set columns of a draft that is locked."""
+    table = autopay_drafts
+    await uow.execute(update(table).where(table.c.id == draft_id).values(updated_at=uow.recorded_at, **values))
+
+
+def _acts(on: date) -> ColumnElement[bool]:
+    """Enrolments with something to do by a business date: a draft, or the end of a pause."""
+    table = autopay_enrolments
+    return or_(
+        and_(table.c.status == str(EnrolmentStatus.ACTIVE), table.c.next_process_date <= on),
+        and_(table.c.status == str(EnrolmentStatus.PAUSED), table.c.paused_until <= on),
+    )
+
+
+async def acting(uow: UnitOfWork, on: date, after: UUID | None, limit: int) -> Sequence[UUID]:
+    """A page, in the order of ids, of the enrolments with something to do by a business date."""
+    table = autopay_enrolments
+    found = select(table.c.id).where(_acts(on)).order_by(table.c.id).limit(limit)
+    if after is not None:
+        found = found.where(table.c.id > after)
+    return [row["id"] for row in await uow.all(found)]
+
+
+async def count_pending(uow: UnitOfWork, on: date) -> int:
+    """How many enrolments and drafts still have something to do by a business date."""
+    enrolments = select(func.count()).select_from(autopay_enrolments).where(_acts(on)).scalar_subquery()
+    unsent = select(func.count()).where(autopay_drafts.c.status == str(DraftStatus.PENDING)).scalar_subquery()
+    row = await uow.one(select(enrolments.label("enrolments"), unsent.label("drafts")), "count")
+    return int(row["enrolments"]) + int(row["drafts"])

@@ -1,0 +1,139 @@
+"""The append-only journal: only ever inserted into. A correction is a mirror and a replacement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Date, case, cast, func, insert, select
+
+from domain.chart import Account
+from domain.journal import Entry, EntryKind, Transfer
+from infra.db.models.servicing import journal_entries as entries
+from infra.db.models.servicing import journal_transfers as transfers
+from infra.db.uow import UnitOfWork
+from infra.ids import new_id
+
+
+@dataclass(slots=True)
+class Posted:
+    """What the journal says of one loan from some date on.
+
+    `entries`: all but accruals, those of a key in the order of posting. `accruals`: net interest (minor units) by month
+    (its first day). `last_ids` and `revisions`: the newest entry and revision of each key.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    accruals: dict[date, int] = field(default_factory=dict)
+    last_ids: dict[str, UUID] = field(default_factory=dict)
+    revisions: dict[str, int] = field(default_factory=dict)
+
+
+async def posted_since(uow: UnitOfWork, loan_ids: Sequence[UUID], since: date) -> dict[UUID, Posted]:
+    """What is posted of each loan with an effective date from `since` on (accruals: from the month of `since` on)."""
+    result = {loan_id: Posted() for loan_id in loan_ids}
+    columns = (
+        entries.c.loan_id,
+        entries.c.id,
+        entries.c.entry_key,
+        entries.c.revision,
+        entries.c.kind,
+        entries.c.effective_date,
+        entries.c.payment_id,
+        transfers.c.debit_account,
+        transfers.c.credit_account,
+        transfers.c.amount,
+    )
+    statement = (
+        select(*columns)
+        .join(transfers, transfers.c.entry_id == entries.c.id)
+        .where(entries.c.loan_id.in_(loan_ids), entries.c.kind != "accrual", entries.c.effective_date >= since)
+        .order_by(entries.c.loan_id, entries.c.entry_key, entries.c.revision, transfers.c.line)
+    )
+    for row in await uow.all(statement):
+        posted, key = result[row["loan_id"]], row["entry_key"]
+        moved = Transfer(Account(row["debit_account"]), Account(row["credit_account"]), row["amount"])
+        if posted.last_ids.get(key) == row["id"]:
+            posted.entries[-1] = replace(posted.entries[-1], transfers=(*posted.entries[-1].transfers, moved))
+            continue
+        posted.last_ids[key], posted.revisions[key] = row["id"], row["revision"]
+        payment = None if row["payment_id"] is None else str(row["payment_id"])
+        fee = key if key.startswith("late_fee:") else None
+        posted.entries.append(Entry(key, EntryKind(row["kind"]), row["effective_date"], payment, fee, (moved,)))
+    await _accruals_since(uow, result, since.replace(day=1))
+    return result
+
+
+async def _accruals_since(uow: UnitOfWork, result: dict[UUID, Posted], first: date) -> None:
+    """One row a loan and month: an accrual's key is its month, and its effective date lies within it."""
+    month = cast(func.date_trunc("month", entries.c.effective_date), Date)
+    sign = case((transfers.c.debit_account == int(Account.ACCRUED_INTEREST), 1), else_=-1)
+    statement = (
+        select(
+            entries.c.loan_id,
+            entries.c.entry_key,
+            month.label("month"),
+            func.sum(transfers.c.amount * sign, type_=transfers.c.amount.type).label("earned"),
+            func.max(entries.c.revision).label("revision"),
+        )
+        .join(transfers, transfers.c.entry_id == entries.c.id)
+        .where(entries.c.loan_id.in_(list(result)), entries.c.kind == "accrual", entries.c.effective_date >= first)
+        .group_by(entries.c.loan_id, entries.c.entry_key, month)
+    )
+    for row in await uow.all(statement):
+        posted = result[row["loan_id"]]
+        posted.accruals[row["month"]] = row["earned"]
+        posted.revisions[row["entry_key"]] = row["revision"]
+
+
+async def insert_entries(
+    uow: UnitOfWork, new: Mapping[UUID, Sequence[Entry]], posted: Mapping[UUID, Posted], business_date: date
+) -> int:
+    """Insert entries of loans in their order, each with the next revision of its key; returns how many.
+
+    A mirror points to the entry it takes back, the newest of its key in `posted`. The posting date is the effective date:
+    no accounting period is ever closed yet.
+    """
+    heads: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
+    for loan_id, batch in new.items():
+        known = posted[loan_id]
+        for entry in batch:
+            entry_id, revision = new_id(), known.revisions.get(entry.key, 0) + 1
+            known.revisions[entry.key] = revision
+            heads.append(
+                {
+                    "tenant_id": uow.tenant_id,
+                    "id": entry_id,
+                    "loan_id": loan_id,
+                    "entry_key": entry.key,
+                    "revision": revision,
+                    "kind": str(entry.kind),
+                    "effective_date": entry.effective_date,
+                    "posting_date": entry.effective_date,
+                    "business_date": business_date,
+                    "payment_id": None if entry.payment_id is None else UUID(entry.payment_id),
+                    "reverses_id": known.last_ids[entry.key] if entry.kind is EntryKind.MIRROR else None,
+                    "posted_at": uow.recorded_at,
+                }
+            )
+            lines += [
+                {
+                    "tenant_id": uow.tenant_id,
+                    "entry_id": entry_id,
+                    "line": line,
+                    "loan_id": loan_id,
+                    "posting_date": entry.effective_date,
+                    "debit_account": int(moved.debit),
+                    "credit_account": int(moved.credit),
+                    "amount": moved.amount,
+                }
+                for line, moved in enumerate(entry.transfers, 1)
+            ]
+    if heads:
+        await uow.execute(insert(entries), heads)
+        await uow.execute(insert(transfers), lines)
+    return len(heads)

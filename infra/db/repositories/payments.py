@@ -1,0 +1,88 @@
+"""Payments and where their money went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.engine import RowMapping
+
+from domain.loan import Allocation
+from infra.db.models.servicing import payment_allocations, payment_instruments, payments
+from infra.db.repositories.loans import CacheKey, sync
+from infra.db.uow import UnitOfWork
+
+
+async def payment_rows(uow: UnitOfWork, payment_ids: Sequence[UUID]) -> Sequence[RowMapping]:
+    """The rows of some payments, in the order of their ids."""
+    return await uow.all(select(payments).where(payments.c.id.in_(payment_ids)).order_by(payments.c.id))
+
+
+async def payment_by_external_id(uow: UnitOfWork, external_id: str) -> RowMapping | None:
+    """The payment that has an external id for ever, or None."""
+    return await uow.one_or_none(select(payments).where(payments.c.external_id == external_id))
+
+
+async def instrument_owner(uow: UnitOfWork, instrument_id: UUID) -> UUID | None:
+    """The borrower whose payment instrument this is, or None; one that was removed is nobody's."""
+    table = payment_instruments
+    statement = select(table.c.borrower_id).where(table.c.id == instrument_id, table.c.removed_at.is_(None))
+    row = await uow.one_or_none(statement)
+    return None if row is None else row["borrower_id"]
+
+
+async def set_settled(uow: UnitOfWork, payment_ids: list[UUID]) -> None:
+    """Payments whose money has arrived."""
+    await uow.execute(
+        update(payments).where(payments.c.id.in_(payment_ids)).values(status="completed", settlement_status="settled")
+    )
+
+
+async def save_allocations(uow: UnitOfWork, wanted: Mapping[UUID, Mapping[str, Allocation]], since: date) -> None:
+    """Cache where the money of each payment effective from `since` on went (`wanted`: by loan, then payment id)."""
+    allocations = {
+        UUID(payment_id): allocation
+        for of_loan in wanted.values()
+        for payment_id, allocation in of_loan.items()
+        if allocation.effective_date >= since
+    }
+    if not allocations:
+        return
+    changed = await _changed_sums(uow, allocations)
+    if changed:
+        await uow.execute(update(payments).where(payments.c.id == bindparam("key")), changed)
+    lines: dict[CacheKey, dict[str, Any]] = {
+        (payment_id, number): {
+            "component": str(line.component),
+            "instalment_number": line.instalment_number,
+            "fee_key": line.fee_key,
+            "amount": line.amount,
+        }
+        for payment_id, allocation in allocations.items()
+        for number, line in enumerate(allocation.lines, 1)
+    }
+    await sync(uow, payment_allocations, "payment_id", list(allocations), lines)
+
+
+async def _changed_sums(uow: UnitOfWork, allocations: Mapping[UUID, Allocation]) -> list[dict[str, Any]]:
+    columns = (
+        payments.c.principal_applied,
+        payments.c.interest_applied,
+        payments.c.fees_applied,
+        payments.c.unapplied_amount,
+    )
+    result = []
+    for row in await uow.all(select(payments.c.id, *columns).where(payments.c.id.in_(list(allocations)))):
+        allocation = allocations[row["id"]]
+        values = {
+            "principal_applied": allocation.principal,
+            "interest_applied": allocation.interest,
+            "fees_applied": allocation.fees,
+            "unapplied_amount": allocation.unapplied,
+        }
+        if any(row[name] != value for name, value in values.items()):
+            result.append({"key": row["id"], **values})
+    return result
