@@ -1,0 +1,90 @@
+"""Moving a sandbox's business date: asked for here, carried out day by day by a workflow."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from domain.errors import Conflict, InvalidInput, WrongState
+from infra.db.models.tenancy import date_advances, tenants
+from infra.db.uow import UnitOfWork
+from infra.ids import new_id
+from services import close_of_business
+
+WORKFLOW_TYPE: Final = "DateAdvanceWorkflow"
+MAX_DAYS: Final = 400
+"""A longer way takes several requests, so that one can be waited for."""
+
+
+def workflow_id(advance_id: UUID) -> str:
+    """The id of an advance's workflow."""
+    return f"date-advance/{advance_id}"
+
+
+async def request_advance(uow: UnitOfWork, to_date: date) -> UUID:
+    """Ask for the business date to move to `to_date`, through the close of every day on the way. Returns the advance.
+
+    Raises WrongState for a live tenant, InvalidInput ("/to_date") unless it is 1 to 400 days ahead, Conflict naming the
+    advance that is still running.
+    """
+    tenant = await uow.one(select(tenants.c.mode, tenants.c.business_date).where(tenants.c.id == uow.tenant_id), "tenant")
+    if tenant["mode"] != "sandbox":
+        raise WrongState(
+            "The business date of a live tenant follows the calendar; only a sandbox's is moved by hand.",
+            state=tenant["mode"],
+            allowed=["sandbox"],
+            code="not_a_sandbox",
+        )
+    current: date = tenant["business_date"]
+    latest = current + timedelta(days=MAX_DAYS)
+    if not current < to_date <= latest:
+        raise InvalidInput.at("/to_date", f"must be after the business date {current} and not after {latest}")
+    running = await uow.one_or_none(select(date_advances).where(date_advances.c.status == "running"))
+    if running is not None:
+        raise Conflict(
+            f"The date is already being moved to {running['to_date']} (advance {running['id']}): wait until that is done.",
+            code="advance_running",
+        )
+    advance_id = new_id()
+    await uow.add(
+        date_advances,
+        id=advance_id,
+        from_date=current,
+        to_date=to_date,
+        requested_by=uow.actor.id,
+        created_at=uow.recorded_at,
+    )
+    span = {"from_date": current.isoformat(), "to_date": to_date.isoformat()}
+    await uow.audit("business_date.advance_requested", "date_advance", advance_id, after=span)
+    await uow.intend(
+        "start",
+        WORKFLOW_TYPE,
+        workflow_id(advance_id),
+        {"tenant_id": str(uow.tenant_id), "advance_id": str(advance_id), **span},
+        search_attributes={
+            "TenantId": str(uow.tenant_id),
+            "WorkflowKind": "date-advance",
+            "BusinessDate": current.isoformat(),
+            "Stage": "running",
+        },
+    )
+    return advance_id
+
+
+async def open_date(uow: UnitOfWork, business_date: date) -> None:
+    """Make this the business date; a date that is open or past already is left alone."""
+    if await uow.business_date() < business_date:
+        await close_of_business.open_date(uow, business_date)
+
+
+async def finish_advance(uow: UnitOfWork, advance_id: UUID) -> None:
+    """Mark an advance done, once."""
+    table = date_advances
+    await uow.execute(
+        update(table)
+        .where(table.c.id == advance_id, table.c.status == "running")
+        .values(status="done", finished_at=uow.recorded_at)
+    )

@@ -1,0 +1,54 @@
+"""The mails about accounts. A link carries its token in the fragment, which browsers never send to a server."""
+
+from __future__ import annotations
+
+from infra.notifier import Mail
+from services.one_time_tokens import LIFETIME, Purpose
+
+
+def _link(public_url: str, purpose: Purpose, token: str) -> str:
+    return f"{public_url}/set-password#purpose={purpose}&token={token}"
+
+
+def invitation(public_url: str, tenant_name: str, to: str, name: str, token: str) -> Mail:
+    """To a new member of staff."""
+    return Mail(
+        to,
+        f"Your invitation to {tenant_name}",
+        f"Hello {name},\n\nyou are invited to work with {tenant_name}. Choose your password here:\n\n"
+        f"{_link(public_url, Purpose.INVITATION, token)}\n\n"
+        f"The link works once, for {LIFETIME[Purpose.INVITATION].days} days.\n",
+    )
+
+
+def activation(public_url: str, tenant_name: str, to: str, name: str, token: str) -> Mail:
+    """To a borrower, for the portal."""
+    return Mail(
+        to,
+        f"Your online account with {tenant_name}",
+        f"Hello {name},\n\nsee your loan and pay online with {tenant_name}. Choose your password here:\n\n"
+        f"{_link(public_url, Purpose.ACTIVATION, token)}\n\n"
+        f"The link works once, for {LIFETIME[Purpose.ACTIVATION].days} days. "
+        "You need do nothing if you don't want an account.\n",
+    )
+
+
+def password_reset(public_url: str, tenant_name: str, to: str, name: str, token: str) -> Mail:
+    """To somebody who asked for a new password."""
+    return Mail(
+        to,
+        f"Your password for {tenant_name}",
+        f"Hello {name},\n\nchoose a new password for {tenant_name} here:\n\n"
+        f"{_link(public_url, Purpose.PASSWORD_RESET, token)}\n\n"
+        "The link works once, for one hour. If you did not ask for it, ignore this mail: nothing has changed.\n",
+    )
+
+
+def locked(tenant_name: str, to: str, name: str, minutes: int) -> Mail:
+    """To somebody whose account is locked after wrong passwords; the login page must not say so to a stranger."""
+    return Mail(
+        to,
+        f"Your account with {tenant_name} is locked for {minutes} minutes",
+        f"Hello {name},\n\nsomebody gave a wrong password for your account several times, so it is locked for {minutes} "
+        "minutes. If it was not you, you need do nothing: your password still protects it.\n",
+    )

@@ -1,0 +1,237 @@
+"""Payments: record, preview, settle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy.engine import RowMapping
+
+from domain.errors import Conflict, InvalidInput, NotFound, WrongState
+from domain.loan import PaymentReceived, PaymentSettled
+from domain.money import format_amount
+from domain.replay import Preview, check_payment
+from domain.replay import preview as preview_payment
+from infra.db.models.servicing import payments
+from infra.db.repositories import payments as repository
+from infra.db.uow import UnitOfWork
+from infra.ids import new_id
+from services.replaying import LoanEvent, LockedLoan, apply_events, load_loan, lock_loan, lock_loans, today
+
+Method = Literal["ach", "wire", "check", "card", "cash", "other"]
+Source = Literal["staff", "autopay", "portal"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPayment:
+    """Money that was received for a loan.
+
+    `amount` in minor units. `effective_date` None means the business date. Defaults are those of a staff payment: money
+    that is here, so it is completed and settled at once. A draft sent to a bank is `processing` and `in_transit` until
+    `settle`. `payment_id` is given by whoever may ask twice: the second time the first payment is the answer.
+    """
+
+    loan_id: UUID
+    amount: int
+    payment_method: Method
+    effective_date: date | None = None
+    external_id: str | None = None
+    payment_instrument_id: UUID | None = None
+    source: Source = "staff"
+    status: Literal["completed", "processing"] = "completed"
+    settlement_status: Literal["not_applicable", "in_transit"] = "not_applicable"
+    payment_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRecord:
+    """A payment as recorded; amounts in minor units. `created` is False when it was there before the request."""
+
+    id: UUID
+    loan_id: UUID
+    amount: int
+    payment_method: str
+    status: str
+    settlement_status: str
+    source: str
+    effective_date: date
+    external_id: str | None
+    payment_instrument_id: UUID | None
+    principal_applied: int
+    interest_applied: int
+    fees_applied: int
+    unapplied_amount: int
+    recorded_business_date: date
+    created_at: datetime
+    created: bool
+
+
+_COLUMNS = [field.name for field in fields(PaymentRecord) if field.name != "created"]
+
+
+async def record(uow: UnitOfWork, command: RecordPayment) -> PaymentRecord:
+    """Record a payment, allocate it by the loan's program, and post it: all in the caller's transaction.
+
+    Raises NotFound for the loan; InvalidInput naming /amount, /effective_date or /payment_instrument_id; WrongState for a
+    loan that takes no payments; Conflict when the external id belongs to another payment.
+    """
+    loan = await lock_loan(uow, command.loan_id)
+    digest = _digest(command)
+    known = await _already_recorded(uow, command, digest)
+    if known is not None:
+        return known
+    as_of = await today(uow, loan)
+    effective_date = command.effective_date or as_of
+    await _check(uow, loan, command, effective_date, as_of)
+    recorded = _received(uow, command, effective_date, as_of)
+    columns = {name: getattr(recorded, name) for name in _COLUMNS}
+    await uow.add(payments, **columns, request_hash=digest)
+    name = str(recorded.id)
+    events: list[LoanEvent] = [(loan, PaymentReceived(command.amount, name), effective_date)]
+    if command.settlement_status == "not_applicable":
+        events.append((loan, PaymentSettled(name), effective_date))
+    replayed = (await apply_events(uow, events))[loan.id]
+    await uow.audit(
+        "payment.recorded",
+        "payment",
+        recorded.id,
+        before={"principal_balance": format_amount(loan.row["principal_balance"]), "status": loan.row["status"]},
+        after={
+            "loan_id": str(loan.id),
+            "amount": format_amount(command.amount),
+            "effective_date": effective_date.isoformat(),
+            "principal_balance": format_amount(replayed.state.principal_balance),
+            "status": str(replayed.state.status),
+        },
+    )
+    paid = replayed.allocations[name]
+    return replace(
+        recorded,
+        principal_applied=paid.principal,
+        interest_applied=paid.interest,
+        fees_applied=paid.fees,
+        unapplied_amount=paid.unapplied,
+    )
+
+
+async def preview(uow: UnitOfWork, loan_id: UUID, amount: int, effective_date: date | None = None) -> Preview:
+    """What `record` would do with `amount` (minor units): the allocation, and the loan's state after it. Writes nothing.
+
+    Refuses what `record` refuses, for the same reasons.
+    """
+    loan = await load_loan(uow, loan_id)
+    as_of = await today(uow, loan)
+    on = effective_date or as_of
+    _check_payment(loan, amount, on, as_of)
+    return preview_payment(loan.terms, loan.events, amount, on, as_of)
+
+
+async def settle(uow: UnitOfWork, payment_id: UUID) -> None:
+    """The money of a payment in transit has arrived: completed, and clearing becomes cash. Once; again does nothing.
+
+    Raises NotFound; WrongState for a payment that was never in transit.
+    """
+    if not await repository.payment_rows(uow, [payment_id]):
+        raise NotFound("payment")
+    await settle_all(uow, [payment_id])
+
+
+async def settle_all(uow: UnitOfWork, payment_ids: Sequence[UUID]) -> int:
+    """`settle` for many payments at once, in a handful of statements; returns how many were still in transit."""
+    rows = await repository.payment_rows(uow, payment_ids)
+    loans = {loan.id: loan for loan in await lock_loans(uow, [row["loan_id"] for row in rows])}
+    rows = await repository.payment_rows(uow, payment_ids)  # again: some may have settled before the locks were ours
+    waiting = [row for row in rows if _in_transit(row)]
+    if not waiting:
+        return 0
+    on = await today(uow, *loans.values())
+    await repository.set_settled(uow, [row["id"] for row in waiting])
+    await apply_events(uow, [(loans[row["loan_id"]], PaymentSettled(str(row["id"])), on) for row in waiting])
+    return len(waiting)
+
+
+def _in_transit(payment: RowMapping) -> bool:
+    """Whether the money of a payment is still on its way; False when it has arrived.
+
+    Raises WrongState for a payment that was never in transit, or came back.
+    """
+    state = payment["settlement_status"]
+    if state not in ("in_transit", "settled"):
+        raise WrongState(
+            f"The payment's settlement is {state}: only a payment in transit settles.", state=state, allowed=["in_transit"]
+        )
+    return bool(state == "in_transit")
+
+
+async def _already_recorded(uow: UnitOfWork, command: RecordPayment, digest: bytes) -> PaymentRecord | None:
+    row = None
+    if command.external_id is not None:
+        row = await repository.payment_by_external_id(uow, command.external_id)
+        if row is not None and row["request_hash"] != digest:
+            raise Conflict(
+                f"external_id {command.external_id!r} belongs to payment {row['id']}, which is not the same: "
+                "an external_id is for ever, so another payment needs another one.",
+                code="external_id_taken",
+            )
+    elif command.payment_id is not None:
+        row = next(iter(await repository.payment_rows(uow, [command.payment_id])), None)
+    return None if row is None else PaymentRecord(**{name: row[name] for name in _COLUMNS}, created=False)
+
+
+def _received(uow: UnitOfWork, command: RecordPayment, effective_date: date, business_date: date) -> PaymentRecord:
+    """The payment before it is allocated: all of it unapplied."""
+    return PaymentRecord(
+        id=command.payment_id or new_id(),
+        loan_id=command.loan_id,
+        amount=command.amount,
+        payment_method=command.payment_method,
+        status=command.status,
+        settlement_status=command.settlement_status,
+        source=command.source,
+        effective_date=effective_date,
+        external_id=command.external_id,
+        payment_instrument_id=command.payment_instrument_id,
+        principal_applied=0,
+        interest_applied=0,
+        fees_applied=0,
+        unapplied_amount=command.amount,
+        recorded_business_date=business_date,
+        created_at=uow.recorded_at,
+        created=True,
+    )
+
+
+def _digest(command: RecordPayment) -> bytes:
+    """What makes two requests with one external id the same request: everything the client sent."""
+    sent = [
+        str(command.loan_id),
+        command.amount,
+        command.payment_method,
+        None if command.effective_date is None else command.effective_date.isoformat(),
+        None if command.payment_instrument_id is None else str(command.payment_instrument_id),
+    ]
+    return hashlib.sha256(json.dumps(sent).encode()).digest()
+
+
+async def _check(uow: UnitOfWork, loan: LockedLoan, command: RecordPayment, effective_date: date, as_of: date) -> None:
+    _check_payment(loan, command.amount, effective_date, as_of)
+    instrument = command.payment_instrument_id
+    if instrument is not None and await repository.instrument_owner(uow, instrument) != loan.row["borrower_id"]:
+        raise InvalidInput.at(
+            "/payment_instrument_id", "must be a payment instrument of the loan's borrower", code="unknown_instrument"
+        )
+
+
+def _check_payment(loan: LockedLoan, amount: int, effective_date: date, as_of: date) -> None:
+    try:
+        check_payment(loan.replay(as_of).state, amount, effective_date, as_of)
+    except InvalidInput as refusal:
+        if refusal.code != "date_in_future":
+            raise
+        message = f"must not be after the business date, {as_of} in {loan.row['zone']}"
+        raise InvalidInput.at("/effective_date", message, code=refusal.code) from None

@@ -1,0 +1,191 @@
+"""Autopay's rows: one open enrolment a loan, one draft a period, one payment a draft, however often a step runs."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+from uuid import UUID
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.autopay import DraftStatus, EnrolmentStatus, PreparedDraft
+from domain.errors import Conflict, InvalidInput, WrongState
+from infra.db.models.servicing import loans, payment_instruments
+from infra.db.models.tenancy import tenants
+from services import autopay, drafts
+from services.payments import RecordPayment, record
+from tests.conftest import MakeTenant
+from tests.services.lending import assert_consistent, book_loans
+from tests.workflows.platform import Borrowed, Rows
+
+DUE = date(2020, 10, 9)
+
+
+@pytest.fixture
+async def rows(engine: AsyncEngine, make_tenant: MakeTenant) -> Rows:
+    """A tenant on the first due date of the example loan."""
+    return Rows(engine, await make_tenant(DUE))
+
+
+@pytest.fixture
+async def loan(rows: Rows) -> Borrowed:
+    return await rows.borrowed()
+
+
+async def enrol(rows: Rows, loan: Borrowed) -> UUID:
+    async with rows.uow() as uow:
+        enrolment_id = await autopay.enrol(uow, autopay.Enrol(loan.loan_id, loan.instrument_id))
+        await uow.commit()
+    return enrolment_id
+
+
+async def prepare(rows: Rows, enrolment_id: UUID, on: date = DUE) -> PreparedDraft:
+    async with rows.uow() as uow:
+        prepared = await drafts.prepare_draft(uow, enrolment_id, on)
+        await uow.commit()
+    return prepared
+
+
+async def send(rows: Rows, draft: PreparedDraft) -> DraftStatus:
+    assert draft.id is not None
+    async with rows.uow() as uow:
+        status = await drafts.send_draft(uow, draft.id)
+        await uow.commit()
+    return status
+
+
+async def pay(rows: Rows, loan: Borrowed, amount: int) -> None:
+    async with rows.uow() as uow:
+        await record(uow, RecordPayment(loan.loan_id, amount, "check"))
+        await uow.commit()
+
+
+async def test_of_twenty_enrolments_at_once_one_is_accepted(rows: Rows, loan: Borrowed) -> None:
+    results = await asyncio.gather(*(enrol(rows, loan) for _ in range(20)), return_exceptions=True)
+    accepted = [result for result in results if isinstance(result, UUID)]
+    refused = [result for result in results if isinstance(result, Conflict)]
+    assert (len(accepted), len(refused)) == (1, 19)
+    assert all(str(accepted[0]) in refusal.detail for refusal in refused)
+
+
+async def test_a_loan_that_is_not_active_is_refused(rows: Rows, loan: Borrowed) -> None:
+    async with rows.uow() as uow:
+        (booked,) = await book_loans(uow)
+        with pytest.raises(WrongState) as refused:
+            await autopay.enrol(uow, autopay.Enrol(booked, loan.instrument_id))
+    assert (refused.value.state, refused.value.code) == ("boarding", "loan_not_active")
+
+
+@pytest.mark.parametrize("wrong", ["a card", "removed", "of another borrower"])
+async def test_an_account_that_cannot_be_drafted_is_refused(rows: Rows, loan: Borrowed, wrong: str) -> None:
+    other = await rows.borrowed()
+    async with rows.uow() as uow:
+        changes = {"a card": {"instrument_type": "card"}, "removed": {"removed_at": uow.recorded_at}}
+        if wrong in changes:
+            own = payment_instruments.c.id == loan.instrument_id
+            await uow.execute(update(payment_instruments).where(own).values(**changes[wrong]))
+        instrument_id = other.instrument_id if wrong == "of another borrower" else loan.instrument_id
+        with pytest.raises(InvalidInput) as refused:
+            await autopay.enrol(uow, autopay.Enrol(loan.loan_id, instrument_id))
+    assert refused.value.errors[0].pointer == "/payment_instrument_id"
+
+
+async def test_a_step_that_runs_twice_is_one_step(rows: Rows, loan: Borrowed) -> None:
+    enrolment_id = await enrol(rows, loan)
+    first = await prepare(rows, enrolment_id)
+    assert await prepare(rows, enrolment_id) == first
+
+    results = await asyncio.gather(*(send(rows, first) for _ in range(8)))
+
+    assert set(results) == {DraftStatus.SENT}
+    assert (await prepare(rows, enrolment_id)).status is DraftStatus.SENT
+    assert len(await rows.transfers()) == 1
+    (payment,) = await rows.payments(loan.loan_id)
+    assert (payment["id"], payment["amount"]) == (first.id, 29747)
+    async with rows.uow() as uow:
+        await assert_consistent(uow, loan.loan_id)
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "status", "drafted"),
+    [(10000, DraftStatus.SENT, 19747), (29747, DraftStatus.NOT_DRAFTED, 0)],
+)
+async def test_money_that_comes_between_deciding_and_sending_is_not_drafted_again(
+    rows: Rows, loan: Borrowed, by_hand: int, status: DraftStatus, drafted: int
+) -> None:
+    enrolment_id = await enrol(rows, loan)
+    draft = await prepare(rows, enrolment_id)
+    await pay(rows, loan, by_hand)
+
+    assert await send(rows, draft) is status
+
+    (row,) = await rows.drafts(enrolment_id)
+    assert (row["amount"], row["status"]) == (drafted, status)
+    assert sum(payment["amount"] for payment in await rows.payments(loan.loan_id)) == 29747
+    assert (await rows.enrolment(enrolment_id))["next_process_date"] == date(2020, 11, 9)
+
+
+async def test_a_pause_between_deciding_and_sending_keeps_the_draft_back_and_the_next_period_stays(
+    rows: Rows, loan: Borrowed
+) -> None:
+    enrolment_id = await enrol(rows, loan)
+    draft = await prepare(rows, enrolment_id)
+    async with rows.uow() as uow:
+        await autopay.pause(uow, loan.loan_id)
+        await uow.commit()
+
+    assert await send(rows, draft) is DraftStatus.NOT_DRAFTED
+
+    async with rows.uow() as uow:
+        await autopay.resume(uow, loan.loan_id)
+        await uow.commit()
+    assert (await prepare(rows, enrolment_id)).reason == "the autopay is paused"
+    assert (await rows.enrolment(enrolment_id))["next_process_date"] == date(2020, 11, 9)
+    assert await rows.payments(loan.loan_id) == []
+
+
+async def test_a_loan_paid_off_by_hand_ends_its_autopay(rows: Rows, loan: Borrowed) -> None:
+    enrolment_id = await enrol(rows, loan)
+    draft = await prepare(rows, enrolment_id)
+    await pay(rows, loan, 2_000_000)
+    assert await send(rows, draft) is DraftStatus.NOT_DRAFTED
+    async with rows.uow() as uow:
+        plan = await drafts.plan(uow, enrolment_id)
+    assert (plan.status, plan.end_reason) == (EnrolmentStatus.COMPLETED, "the loan is paid off")
+
+
+async def test_only_an_active_loan_is_drafted(rows: Rows, loan: Borrowed) -> None:
+    enrolment_id = await enrol(rows, loan)
+    async with rows.uow() as uow:
+        await uow.execute(update(loans).where(loans.c.id == loan.loan_id).values(status="charged_off"))
+        plan = await drafts.plan(uow, enrolment_id)
+    assert (plan.status, plan.end_reason) == (EnrolmentStatus.COMPLETED, "the loan is charged off")
+
+
+async def test_in_live_mode_the_plan_says_the_hour(rows: Rows, loan: Borrowed) -> None:
+    enrolment_id = await enrol(rows, loan)
+    async with rows.uow() as uow:
+        sandbox = await drafts.plan(uow, enrolment_id)
+        await uow.execute(update(tenants).where(tenants.c.id == rows.tenant).values(mode="live"))
+        live = await drafts.plan(uow, enrolment_id)
+    assert (sandbox.due, sandbox.process_at) == (True, None)
+    assert live.due
+    assert live.process_at is not None
+    assert (live.process_at.date(), live.process_at.hour) in {(DUE, 10), (DUE, 11)}  # 06:00 to 08:00 in New York
+
+
+async def test_every_change_is_in_the_audit_trail_with_what_it_was(rows: Rows, loan: Borrowed) -> None:
+    from infra.db.models.tenancy import audit_log
+
+    enrolment_id = await enrol(rows, loan)
+    async with rows.uow() as uow:
+        await autopay.pause(uow, loan.loan_id, date(2020, 12, 1))
+        await autopay.cancel(uow, loan.loan_id, "closed the account")
+        await uow.commit()
+    trail = await rows.all(audit_log.select().where(audit_log.c.object_id == enrolment_id).order_by(audit_log.c.id))
+    assert [row["action"] for row in trail] == ["autopay.enrolled", "autopay.pause", "autopay.cancel"]
+    assert trail[1]["before"] == {"status": "active", "paused_until": None}
+    assert trail[1]["after"] == {"status": "paused", "paused_until": "2020-12-01"}
+    assert (trail[2]["after"]["status"], trail[2]["reason"]) == ("cancelled", "closed the account")
