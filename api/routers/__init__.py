@@ -1,0 +1,52 @@
+"""The routers of /api/v1, one line each, in the order of the documentation.
+
+A router module defines `router = APIRouter(prefix="/loans", tags=["loans"])`: the prefix is without /api/v1 (portal routers:
+"/portal/..."), the first tag and the function's name together make the operation id, so both together are unique.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.routers import (
+    audit,
+    auth,
+    autopay,
+    borrower_entries,
+    borrowers,
+    dates,
+    journal,
+    loans,
+    payments,
+    processes,
+    programs,
+    tenant,
+    users,
+)
+from api.routers.portal import autopay as portal_autopay
+from api.routers.portal import config as portal_config
+from api.routers.portal import loans as portal_loans
+from api.routers.portal import payments as portal_payments
+from api.routers.portal import profile as portal_profile
+
+ROUTERS: list[APIRouter] = [
+    auth.router,
+    tenant.router,
+    users.router,
+    users.activation_router,
+    programs.router,
+    borrowers.router,
+    borrower_entries.router,
+    loans.router,
+    payments.router,
+    autopay.router,
+    dates.router,
+    processes.router,
+    journal.router,
+    audit.router,
+    portal_config.router,
+    portal_profile.router,
+    portal_loans.router,
+    portal_payments.router,
+    portal_autopay.router,
+]

@@ -1,0 +1,130 @@
+"""Borrowers and what they pay by. Their nested entries: api/routers/borrower_entries.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from api.commands import execute
+from api.deps import LoanOfficer, Viewer
+from api.expand import expand_of
+from api.pagination import Page, Paging, make_page
+from api.schemas.borrowers import (
+    FORMS,
+    Borrower,
+    BorrowerChange,
+    BorrowerDetail,
+    BorrowerRequest,
+    Instrument,
+    InstrumentRequest,
+    borrower_of,
+    entry_of,
+    instrument_of,
+)
+from infra.db.queries import borrowers as queries
+from infra.db.uow import UnitOfWork
+from services import borrowers as service
+from services import instruments
+
+router = APIRouter(prefix="/borrowers", tags=["borrowers"])
+
+Expand = Annotated[frozenset[str], Depends(expand_of(*(form.field for form in FORMS)))]
+
+
+@router.get("")
+async def list_borrowers(
+    caller: Viewer,
+    paging: Paging,
+    search: Annotated[str | None, Query(max_length=200, description="part of name, email or external_id")] = None,
+    external_id: Annotated[str | None, Query(max_length=100)] = None,
+) -> Page[Borrower]:
+    """Borrowers, newest first."""
+    async with caller.uow() as uow:
+        rows = await uow.all(queries.borrower_list(search, external_id, paging.after, paging.limit))
+    return make_page(rows, paging, borrower_of)
+
+
+@router.post("", status_code=201, response_model=BorrowerDetail)
+async def create_borrower(body: BorrowerRequest, request: Request, caller: LoanOfficer) -> Response:
+    """Create a borrower, with nested entries if given. The answer carries the kinds that were."""
+
+    async def action(uow: UnitOfWork) -> BorrowerDetail:
+        command = service.CreateBorrower(
+            first_name=body.first_name,
+            middle_name=body.middle_name,
+            last_name=body.last_name,
+            birth_date=body.birth_date,
+            email=body.email,
+            phone=body.phone,
+            ssn=body.ssn,
+            language=body.language,
+            communication_preferences=body.communication_preferences.model_dump(exclude_none=True),
+            external_id=body.external_id,
+            details=body.details(),
+        )
+        borrower_id = await service.create(uow, caller.vault, command)
+        return await _expanded(uow, borrower_id, frozenset(f.field for f in FORMS if getattr(body, f.field)))
+
+    return await execute(request, caller, action)
+
+
+@router.get("/{borrower_id}")
+async def get_borrower(borrower_id: UUID, caller: Viewer, expand: Expand) -> BorrowerDetail:
+    """A borrower, with the nested entries that `expand` names."""
+    async with caller.uow() as uow:
+        return await _expanded(uow, borrower_id, expand)
+
+
+@router.patch("/{borrower_id}", response_model=Borrower)
+async def change_borrower(borrower_id: UUID, body: BorrowerChange, request: Request, caller: LoanOfficer) -> Response:
+    """Change the fields that are sent."""
+
+    async def action(uow: UnitOfWork) -> Borrower:
+        await service.change(uow, caller.vault, borrower_id, body.changes())
+        return borrower_of(await uow.one(queries.borrower(borrower_id), "borrower"))
+
+    return await execute(request, caller, action, status=200)
+
+
+@router.get("/{borrower_id}/payment-instruments")
+async def list_instruments(borrower_id: UUID, caller: Viewer, paging: Paging) -> Page[Instrument]:
+    """A borrower's payment instruments, newest first."""
+    async with caller.uow() as uow:
+        await uow.one(queries.borrower(borrower_id), "borrower")
+        rows = await uow.all(queries.instrument_list(borrower_id, paging.after, paging.limit))
+    return make_page(rows, paging, instrument_of)
+
+
+@router.post("/{borrower_id}/payment-instruments", status_code=201, response_model=Instrument)
+async def add_instrument(borrower_id: UUID, body: InstrumentRequest, request: Request, caller: LoanOfficer) -> Response:
+    """Add a bank account or a card."""
+
+    async def action(uow: UnitOfWork) -> Instrument:
+        instrument_id = await instruments.add(uow, borrower_id, body.model_dump())
+        return instrument_of(await uow.one(queries.instrument(borrower_id, instrument_id), "payment instrument"))
+
+    return await execute(request, caller, action)
+
+
+@router.delete("/{borrower_id}/payment-instruments/{instrument_id}", status_code=204, response_class=Response)
+async def remove_instrument(borrower_id: UUID, instrument_id: UUID, request: Request, caller: LoanOfficer) -> Response:
+    """Remove a payment instrument that no autopay draws on."""
+
+    async def action(uow: UnitOfWork) -> None:
+        await instruments.remove(uow, borrower_id, instrument_id)
+
+    return await execute(request, caller, action, status=204)
+
+
+async def _expanded(uow: UnitOfWork, borrower_id: UUID, wanted: frozenset[str]) -> BorrowerDetail:
+    row = await uow.one(queries.borrower(borrower_id), "borrower")
+    forms = [form for form in FORMS if form.field in wanted]
+    nested: dict[str, list[Any]] = {form.field: [] for form in forms}
+    if forms:
+        by_kind = {form.kind.value: form for form in forms}
+        for entry in await uow.all(queries.details(borrower_id, by_kind)):
+            form = by_kind[entry["kind"]]
+            nested[form.field].append(entry_of(form, entry))
+    return BorrowerDetail.model_validate({**borrower_of(row).model_dump(), **nested})

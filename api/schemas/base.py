@@ -1,0 +1,103 @@
+"""The kinds of values that cross the edge, each with one way to be written.
+
+Amounts are decimal strings outside and integer minor units inside; rates are decimal strings and exact fractions;
+dates are ISO. A schema refuses unknown fields, so that a typing mistake loses nothing silently.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from domain.errors import InvalidInput
+from domain.money import format_amount, format_rate, parse_amount, parse_rate
+
+FIRST_YEAR, LAST_YEAR = 1900, 2200
+
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_AMOUNT_SCHEMA = {"type": "string", "pattern": r"^-?\d{1,13}(\.\d{1,2})?$", "examples": ["500.00"]}
+_RATE_SCHEMA = {"type": "string", "pattern": r"^\d{1,4}(\.\d{1,8})?$", "examples": ["0.085"]}
+
+
+class Schema(BaseModel):
+    """Base of every request and response body."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, frozen=True)
+
+
+def _amount(value: Any) -> int:
+    if not isinstance(value, str):
+        raise PydanticCustomError("invalid_amount", 'must be a decimal string such as "500.00"')
+    try:
+        return parse_amount(value)
+    except InvalidInput as refusal:
+        raise PydanticCustomError("invalid_amount", "{reason}", {"reason": refusal.errors[0].message}) from None
+
+
+def _rate(value: Any) -> Fraction:
+    if isinstance(value, Fraction):
+        return value
+    if not isinstance(value, str):
+        raise PydanticCustomError("invalid_rate", 'must be a decimal string such as "0.085"')
+    try:
+        return parse_rate(value)
+    except InvalidInput as refusal:
+        raise PydanticCustomError("invalid_rate", "{reason}", {"reason": refusal.errors[0].message}) from None
+
+
+def _date(value: Any) -> date:
+    if type(value) is date:
+        return value
+    if isinstance(value, str) and _ISO_DATE.fullmatch(value):
+        try:
+            parsed = date.fromisoformat(value)
+        except ValueError:
+            raise PydanticCustomError("invalid_date", "there is no such day in the calendar") from None
+        if FIRST_YEAR <= parsed.year <= LAST_YEAR:
+            return parsed
+        raise PydanticCustomError("invalid_date", f"must be between the years {FIRST_YEAR} and {LAST_YEAR}")
+    raise PydanticCustomError("invalid_date", 'must be an ISO date such as "2026-02-15"')
+
+
+Amount = Annotated[
+    int,
+    BeforeValidator(_amount),
+    PlainSerializer(format_amount, return_type=str),
+    WithJsonSchema(_AMOUNT_SCHEMA),
+]
+"""Input: a decimal string, as `int` minor units. Bounds are the field's: `amount: Amount = Field(gt=0)`."""
+
+Money = Annotated[int, PlainSerializer(format_amount, return_type=str), WithJsonSchema(_AMOUNT_SCHEMA)]
+"""Output: `int` minor units, written as a decimal string."""
+
+RateString = Annotated[
+    Fraction, PlainValidator(_rate), PlainSerializer(format_rate, return_type=str), WithJsonSchema(_RATE_SCHEMA)
+]
+"""Input and output: a yearly rate of one, "0.085" = 8.5 %, as an exact Fraction."""
+
+Date = Annotated[
+    date,
+    PlainValidator(_date),
+    PlainSerializer(date.isoformat, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-02-15"]}),
+]
+"""Input and output: a calendar date between FIRST_YEAR and LAST_YEAR."""
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""A name of something or somebody: not blank."""
+
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+"""Why somebody did something; kept in the audit trail."""

@@ -1,0 +1,260 @@
+"""Loans at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+from sqlalchemy.engine import RowMapping
+
+from api.schemas.base import Amount, Date, Money, RateString, Schema
+from api.schemas.borrowers import Borrower
+from api.schemas.payments import Payment
+from api.schemas.programs import Program
+from domain.loan import InstalmentStatus, LoanState, LoanStatus
+from domain.money import parse_amount
+from domain.origination import months_of_periods
+from domain.payoff import PayoffQuote
+from domain.program import Frequency
+from domain.rounding import round_minor
+from services.loans import Position
+
+Bucket = Literal["current", "dpd_1_29", "dpd_30_59", "dpd_60_89", "dpd_90_119", "dpd_120_plus"]
+LOAN_NUMBER = "your number of the loan, unique; default: the next of LN-0001, LN-0002, ..."
+
+
+class LoanRequest(Schema):
+    """A loan to book. Exactly one of `term_months` and `term_periods` says how long it is."""
+
+    borrower_id: UUID
+    program_id: UUID
+    principal_amount: Amount = Field(gt=0, examples=["10000.00"])
+    interest_rate: RateString = Field(description="a year, of one", examples=["0.085"])
+    term_months: int | None = Field(None, ge=1, le=1200, examples=[36])
+    term_periods: int | None = Field(None, ge=1, le=5200, description="number of instalments")
+    origination_date: Date = Field(description="the date of the contract, from which interest runs")
+    first_payment_date: Date
+    loan_number: str | None = Field(None, description=LOAN_NUMBER, examples=["LN-0001"])
+
+
+class DisburseRequest(Schema):
+    date: Date | None = Field(None, description="when the money went out; default: the tenant's business date")
+
+
+class Loan(Schema):
+    """A loan as it stood when its state was last stored (`processed_through`); `GET /loans/{id}` computes it anew."""
+
+    id: UUID
+    loan_number: str
+    status: LoanStatus
+    borrower_id: UUID
+    program_id: UUID
+    program_version: int
+    principal_amount: Money
+    principal_balance: Money
+    interest_rate: RateString
+    term_periods: int
+    term_months: int | None
+    remaining_term: int = Field(description="instalments that are not paid")
+    payment_amount: Money = Field(description="the level payment")
+    next_payment_date: Date | None
+    next_payment_amount: Money = Field(description="what brings the loan current through the next payment date")
+    total_paid: Money
+    origination_date: Date
+    first_payment_date: Date
+    maturity_date: Date
+    accrued_interest: Money
+    fees_balance: Money
+    unapplied_balance: Money
+    past_due_amount: Money
+    oldest_unpaid_due_date: Date | None
+    days_past_due: int
+    delinquency_bucket: Bucket
+    last_payment_date: Date | None
+    paid_off_on: Date | None
+    processed_through: Date | None
+    source: str = Field(description="api, or tape for a loan that was boarded")
+    created_at: datetime
+    updated_at: datetime
+
+
+class ScheduleRow(Schema):
+    """An instalment. `balance` is the principal left after it; what was paid of it is null in a booked schedule."""
+
+    number: int
+    due_date: Date
+    payment: Money
+    principal: Money
+    interest: Money
+    balance: Money
+    principal_paid: Money | None = None
+    interest_paid: Money | None = None
+    status: InstalmentStatus | None = None
+    paid_on: Date | None = None
+
+
+class Schedule(Schema):
+    """`booked`: as agreed, never changed. `current`: as it stands on `as_of`, which curtailments and the like move."""
+
+    loan_id: UUID
+    kind: Literal["booked", "current"]
+    as_of: Date | None
+    items: list[ScheduleRow]
+
+
+class LoanDetail(Loan):
+    """A loan at the close of the business date (`as_of`), with its disclosures. `expand` fills the last four."""
+
+    as_of: Date
+    per_diem: Money = Field(description="what a day adds to the payoff, rounded for display")
+    payoff: Money | None = Field(description="what pays the loan off on `as_of`; null unless it is active")
+    apr: str | None = Field(description="percent, as booked", examples=["4.4966"])
+    finance_charge: Money = Field(description="as booked")
+    total_of_payments: Money = Field(description="as booked")
+    borrower: Borrower | None = None
+    program: Program | None = None
+    schedule: Schedule | None = None
+    payments: list[Payment] | None = Field(None, description="the newest 50")
+
+
+class Payoff(Schema):
+    """What pays the loan off on `date` when nothing is paid until then."""
+
+    loan_id: UUID
+    date: Date
+    principal: Money
+    interest: Money
+    fees: Money
+    total: Money
+    per_diem: Money = Field(description="what a further day adds, rounded for display")
+
+
+_SAME_NAME = (
+    "id",
+    "loan_number",
+    "status",
+    "borrower_id",
+    "program_id",
+    "program_version",
+    "principal_amount",
+    "principal_balance",
+    "term_periods",
+    "remaining_term",
+    "total_paid",
+    "origination_date",
+    "maturity_date",
+    "accrued_interest",
+    "fees_balance",
+    "unapplied_balance",
+    "past_due_amount",
+    "oldest_unpaid_due_date",
+    "days_past_due",
+    "delinquency_bucket",
+    "last_payment_date",
+    "paid_off_on",
+    "processed_through",
+    "source",
+    "created_at",
+    "updated_at",
+)
+
+
+def _stored(row: RowMapping) -> dict[str, Any]:
+    return {name: row[name] for name in _SAME_NAME} | {
+        "interest_rate": row["annual_rate"],
+        "term_months": months_of_periods(Frequency(row["frequency"]), row["term_periods"]),
+        "payment_amount": row["level_payment"],
+        "next_payment_date": row["next_due_date"],
+        "next_payment_amount": row["next_due_amount"],
+        "first_payment_date": row["first_due_date"],
+    }
+
+
+def _computed(state: LoanState, term_periods: int) -> dict[str, Any]:
+    unpaid = sum(row.status is not InstalmentStatus.PAID for row in state.instalments)
+    remaining = {LoanStatus.BOARDING: term_periods, LoanStatus.ACTIVE: unpaid}
+    return {
+        "as_of": state.as_of,
+        "status": state.status,
+        "principal_balance": state.principal_balance,
+        "remaining_term": remaining.get(state.status, 0),
+        "total_paid": state.total_paid,
+        "accrued_interest": state.accrued_interest,
+        "fees_balance": state.fees_balance,
+        "unapplied_balance": state.unapplied,
+        "past_due_amount": state.past_due_amount,
+        "oldest_unpaid_due_date": state.oldest_unpaid_due_date,
+        "days_past_due": state.days_past_due,
+        "delinquency_bucket": state.delinquency_bucket,
+        "last_payment_date": state.last_payment_date,
+        "paid_off_on": state.paid_off_on,
+        "next_payment_date": state.next_due_date,
+        "next_payment_amount": state.next_due_amount,
+        "per_diem": round_minor(state.per_diem),
+    }
+
+
+def loan_of(row: RowMapping) -> Loan:
+    """A loan from a row of infra.db.queries.loans."""
+    return Loan.model_validate(_stored(row))
+
+
+def loan_detail_of(row: RowMapping, position: Position, booked: RowMapping, **expanded: Any) -> LoanDetail:
+    """A loan from its row, where it stands, and the schedule it was booked with."""
+    values = _stored(row) | _computed(position.state, row["term_periods"]) | expanded
+    values["payoff"] = None if position.payoff is None else position.payoff.total
+    for name in ("apr", "finance_charge", "total_of_payments"):
+        values[name] = booked[name]
+    return LoanDetail.model_validate(values)
+
+
+def current_schedule_of(loan_id: UUID, state: LoanState) -> Schedule:
+    """The schedule as it stands."""
+    balance = sum(row.principal for row in state.instalments)
+    items = []
+    for row in state.instalments:
+        balance -= row.principal
+        items.append(
+            ScheduleRow(
+                number=row.number,
+                due_date=row.due_date,
+                payment=row.payment,
+                principal=row.principal,
+                interest=row.interest,
+                balance=balance,
+                principal_paid=row.principal_paid,
+                interest_paid=row.interest_paid,
+                status=row.status,
+                paid_on=row.paid_on,
+            )
+        )
+    return Schedule(loan_id=loan_id, kind="current", as_of=state.as_of, items=items)
+
+
+def booked_schedule_of(loan_id: UUID, rows: Sequence[dict[str, Any]]) -> Schedule:
+    """The schedule a loan was booked with, from its stored rows."""
+    items = [
+        ScheduleRow(
+            number=row["number"],
+            due_date=date.fromisoformat(row["due_date"]),
+            **{name: parse_amount(row[name]) for name in ("payment", "principal", "interest", "balance")},
+        )
+        for row in rows
+    ]
+    return Schedule(loan_id=loan_id, kind="booked", as_of=None, items=items)
+
+
+def payoff_of(loan_id: UUID, on: date, quote: PayoffQuote) -> Payoff:
+    """A payoff quote as the API answers it."""
+    return Payoff(
+        loan_id=loan_id,
+        date=on,
+        principal=quote.principal,
+        interest=quote.interest,
+        fees=quote.fees,
+        total=quote.total,
+        per_diem=round_minor(quote.per_diem),
+    )

@@ -1,0 +1,308 @@
+"""Two lenders share the tables and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.app import create_app
+from domain.roles import Role
+from infra.db.engine import app_engine
+from infra.db.models import metadata
+from infra.db.models.processes import autopay_drafts, autopay_enrolments
+from infra.db.models.servicing import (
+    borrower_details,
+    borrowers,
+    loans,
+    payment_instruments,
+    payments,
+    programs,
+)
+from infra.db.models.tenancy import date_advances, tenants
+from infra.db.uow import Actor, ActorKind, UnitOfWork
+from infra.ids import new_id
+from infra.settings import Settings
+from services.auth import check_session
+from tests.api.conftest import ApiClient, LoginAs
+from tests.api.routes import ROUTES, Route, sample_body
+from tests.conftest import MakeTenant
+
+TENANT_TABLES = sorted(name for name, table in metadata.tables.items() if table.info.get("tenant"))
+MARK = "Unmistakable"
+DAY = date(2020, 9, 9)
+
+
+async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
+    """A row of each kind that an address or a body can name; the name of the parameter -> its id."""
+    borrower = await uow.add(borrowers, first_name=MARK, last_name=MARK, email=f"{MARK}@example.com")
+    program = await uow.add(programs, name=MARK, current_version=1)
+    instrument = await uow.add(
+        payment_instruments,
+        borrower_id=borrower,
+        instrument_type="bank_account",
+        account_holder_name=MARK,
+        account_number_last_four="6789",
+    )
+    loan = await uow.add(
+        loans,
+        loan_number=MARK,
+        borrower_id=borrower,
+        program_id=program,
+        program_version=1,
+        status="active",
+        principal_amount=100_000,
+        annual_rate=0,
+        term_periods=12,
+        origination_date=DAY,
+        first_due_date=DAY + timedelta(days=30),
+        maturity_date=DAY + timedelta(days=365),
+        level_payment=8_334,
+    )
+    payment = await uow.add(
+        payments,
+        loan_id=loan,
+        amount=50_000,
+        payment_method="ach",
+        status="completed",
+        settlement_status="not_applicable",
+        source="staff",
+        effective_date=DAY,
+        principal_applied=50_000,
+        interest_applied=0,
+        fees_applied=0,
+        unapplied_amount=0,
+        recorded_business_date=DAY,
+    )
+    enrolment = await uow.add(autopay_enrolments, loan_id=loan, status="active", amount_type="next_due", start_date=DAY)
+    draft = await uow.add(
+        autopay_drafts,
+        enrolment_id=enrolment,
+        loan_id=loan,
+        process_date=DAY,
+        attempt=1,
+        amount=8_334,
+        status="pending",
+    )
+    detail = await uow.add(borrower_details, borrower_id=borrower, kind="note", data={"text": MARK})
+    advance = await uow.add(date_advances, from_date=DAY, to_date=DAY + timedelta(days=1))
+    await uow.audit("test", "loan", loan, reason=MARK)
+    return {
+        "borrower_id": borrower,
+        "program_id": program,
+        "payment_instrument_id": instrument,
+        "instrument_id": instrument,
+        "loan_id": loan,
+        "payment_id": payment,
+        "enrolment_id": enrolment,
+        "autopay_id": enrolment,
+        "draft_id": draft,
+        "detail_id": detail,
+        "advance_id": advance,
+    }
+
+
+@pytest.fixture(scope="session")
+async def theirs(make_tenant: MakeTenant, login_as: LoginAs, engine: AsyncEngine) -> dict[str, str]:
+    """What another lender has: parameter name -> id."""
+    tenant = await make_tenant()
+    async with UnitOfWork(engine, tenant, Actor(ActorKind.OPERATOR)) as uow:
+        ids = await _fill(uow)
+        await uow.commit()
+    ids |= {"tenant_id": tenant, "user_id": (await login_as(tenant, "owner")).user_id}
+    return {name: str(value) for name, value in ids.items()}
+
+
+@pytest.fixture(scope="session")
+async def ours(make_tenant: MakeTenant, login_as: LoginAs) -> dict[str, ApiClient]:
+    """The most powerful users of our lender: one of the staff, one borrower."""
+    tenant = await make_tenant()
+    return {"staff": await login_as(tenant, "owner"), "portal": await login_as(tenant, "borrower")}
+
+
+def who(ours: dict[str, ApiClient], route: Route) -> ApiClient:
+    return ours["portal" if route.accesses and route.accesses[0] == {Role.BORROWER} else "staff"]
+
+
+async def ask(client: ApiClient, route: Route, ids: dict[str, str], fallback: str) -> httpx.Response:
+    path = route.path.format(**{name: ids.get(name, fallback) for name in route.parameters})
+    return await client.request(route.method, path, json=sample_body(route, ids, fallback))
+
+
+PROTECTED = [route for route in ROUTES if not route.public]
+
+
+@pytest.mark.parametrize("route", [route for route in PROTECTED if route.parameters], ids=str)
+async def test_what_another_lender_has_does_not_exist(
+    route: Route, ours: dict[str, ApiClient], theirs: dict[str, str]
+) -> None:
+    """The very answer that an id nobody has gets."""
+    client = who(ours, route)
+    some_of_theirs = theirs["loan_id"]
+    response = await ask(client, route, theirs, some_of_theirs)
+    nobodys = await ask(client, route, {name: str(new_id()) for name in theirs}, str(new_id()))
+    assert (response.status_code, response.text) == (nobodys.status_code, nobodys.text)
+    assert response.status_code in {404, 409, 422}
+    assert MARK not in response.text
+
+
+@pytest.mark.parametrize("route", [route for route in PROTECTED if route.method != "GET" and not route.parameters], ids=str)
+async def test_a_body_cannot_name_what_another_lender_has(
+    route: Route, ours: dict[str, ApiClient], theirs: dict[str, str], login_as: LoginAs
+) -> None:
+    client = who(ours, route)
+    if route.path.startswith("/api/v1/auth/"):
+        client = await login_as(client.tenant_id, "owner")
+    body = sample_body(route, theirs, theirs["loan_id"])
+    response = await client.request(route.method, route.path, json=body)
+    assert response.status_code < 500
+    assert MARK not in response.text
+    if any(value in str(body) for value in theirs.values()):
+        assert response.status_code in {404, 409, 422}
+
+
+@pytest.mark.parametrize("route", [route for route in PROTECTED if route.method == "GET"], ids=str)
+async def test_no_list_shows_what_another_lender_has(
+    route: Route, ours: dict[str, ApiClient], theirs: dict[str, str]
+) -> None:
+    """Neither plain nor filtered by their ids."""
+    filters = {part["name"] for part in route.operation.get("parameters", []) if part["in"] == "query"}
+    client = who(ours, route)
+    path = route.path.format(**{name: theirs.get(name, theirs["loan_id"]) for name in route.parameters})
+    for params in ({}, {name: theirs[name] for name in filters & set(theirs)}, {"object_id": theirs["loan_id"]}):
+        known = {name: value for name, value in params.items() if name in filters}
+        response = await client.get(path, params=known)
+        assert response.status_code < 500
+        assert MARK not in response.text
+        echoed = set(known.values()) | {theirs.get(name, theirs["loan_id"]) for name in route.parameters}
+        assert not [value for value in theirs.values() if value not in echoed and value in response.text]
+
+
+async def test_a_token_of_one_lender_is_worth_nothing_at_another(
+    client: ApiClient, ours: dict[str, ApiClient], theirs: dict[str, str], app: FastAPI
+) -> None:
+    """A forger who has the session of one lender and the name of another still needs the key."""
+    import jwt
+
+    claims = jwt.decode(ours["staff"].tokens.access, options={"verify_signature": False})
+    ours_at_theirs = jwt.encode({**claims, "tid": theirs["tenant_id"]}, app.state.vault.access_token_key)
+    response = await client.get("/api/v1/users", headers={"Authorization": f"Bearer {ours_at_theirs}"})
+    assert response.status_code == 401
+
+
+class TestBareSql:
+    """Whoever gets a database session of the application role, and forgets every WHERE."""
+
+    @pytest.fixture
+    async def session(self, engine: AsyncEngine, ours: dict[str, ApiClient]) -> AsyncIterator[Any]:
+        async with UnitOfWork(engine, ours["staff"].tenant_id, Actor(ActorKind.OPERATOR)) as uow:
+            yield uow.connection
+
+    @pytest.mark.parametrize("table", TENANT_TABLES)
+    async def test_reads_and_changes_no_row_of_another(self, session: Any, theirs: dict[str, str], table: str) -> None:
+        other = {"tenant": theirs["tenant_id"]}
+        query = text(f"SELECT count(*) FROM {table} WHERE tenant_id = :tenant")
+        assert (await session.execute(query, other)).scalar_one() == 0
+        tenant_ids = await session.execute(text(f"SELECT DISTINCT tenant_id FROM {table}"))
+        assert theirs["tenant_id"] not in {str(row[0]) for row in tenant_ids}
+        for statement in (f"UPDATE {table} SET tenant_id = tenant_id", f"DELETE FROM {table}"):
+            changed, refusal = 0, "permission denied"
+            try:
+                async with session.begin_nested():
+                    changed = (await session.execute(text(f"{statement} WHERE tenant_id = :tenant"), other)).rowcount
+            except DBAPIError as refused:  # append-only, or without the privilege
+                refusal = str(refused.orig)
+            assert changed == 0
+            assert "permission denied" in refusal
+
+    async def test_cannot_become_more(self, session: Any, theirs: dict[str, str]) -> None:
+        assert (await session.execute(select(tenants.c.id))).scalars().all() != []
+        escapes = (
+            "SET LOCAL ROLE perdiem_owner",
+            "SET LOCAL SESSION AUTHORIZATION perdiem_owner",
+            "ALTER TABLE users DISABLE ROW LEVEL SECURITY",
+            "CREATE TABLE mine AS SELECT 1",
+            "TRUNCATE users CASCADE",
+            "SELECT * FROM tenant_directory",
+            "SELECT * FROM login_directory",
+            "SET LOCAL row_security = off; SELECT * FROM users",
+        )
+        for statement in escapes:
+            with pytest.raises(DBAPIError):
+                async with session.begin_nested():
+                    for part in statement.split("; "):
+                        await session.execute(text(part))
+        rights = "SELECT rolsuper OR rolbypassrls OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+        assert (await session.execute(text(rights))).scalar_one() is False
+
+    async def test_a_session_without_a_tenant_sees_no_row_of_anybody(
+        self, engine: AsyncEngine, theirs: dict[str, str]
+    ) -> None:
+        async with engine.connect() as connection:
+            for table in [*TENANT_TABLES, "tenants"]:
+                assert (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() == 0
+
+
+async def test_ten_thousand_interleaved_requests_on_two_connections_leak_nothing(
+    settings: Settings, make_tenant: MakeTenant, login_as: LoginAs
+) -> None:
+    """Twenty lenders share two connections; some requests are given up midway. Each sees its own rows only.
+
+    Every tenth goes through HTTP; the others are the check of a session each request begins with, or a bare read.
+    """
+    people = [await login_as(await make_tenant(), "owner") for _ in range(20)]
+    app = create_app(settings.model_copy(update={"database_pool_size": 2}))
+    order = random.Random(20200909)
+    sequence = [order.choice(people) for _ in range(10_000)]
+    seen = 0
+
+    async with app.router.lifespan_context(app):
+        state = app.state
+        http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://perdiem.test")
+
+        async def by_service(person: ApiClient) -> None:
+            session = await check_session(state.engine, state.vault, state.clock, person.tokens.access)
+            assert (session.tenant_id, session.user_id) == (person.tenant_id, person.user_id)
+
+        async def by_read(person: ApiClient) -> None:
+            async with UnitOfWork(state.engine, person.tenant_id, Actor(ActorKind.USER)) as uow:
+                assert (await uow.execute(select(tenants.c.id))).scalars().all() == [person.tenant_id]
+
+        async def by_http(person: ApiClient) -> None:
+            headers = {"Authorization": f"Bearer {person.tokens.access}"}
+            items = (await http.get("/api/v1/users", headers=headers)).json()["items"]
+            assert [item["id"] for item in items] == [str(person.user_id)]
+
+        async def worker(numbers: range) -> None:
+            nonlocal seen
+            for number in numbers:
+                person = sequence[number]
+                if number % 97 == 0:
+                    given_up = asyncio.create_task(by_service(person))
+                    await asyncio.sleep(0.001)
+                    given_up.cancel()
+                    await asyncio.gather(given_up, return_exceptions=True)
+                await (by_http if number % 10 == 0 else by_service if number % 2 else by_read)(person)
+                seen += 1
+
+        await asyncio.gather(*(worker(range(start, 10_000, 12)) for start in range(12)))
+        async with state.engine.connect() as connection:
+            assert (await connection.execute(select(tenants.c.id))).scalars().all() == []
+        await http.aclose()
+    assert seen == 10_000
+
+
+async def test_the_pool_of_that_test_has_two_connections(settings: Settings) -> None:
+    engine = app_engine(settings.model_copy(update={"database_pool_size": 2}))
+    assert engine.pool.size() == 2  # type: ignore[attr-defined]
+    await engine.dispose()
