@@ -1,0 +1,137 @@
+"""What workflows may ask of activities: typed inputs and outputs, and a stub a name. No I/O here: workflows import it.
+
+activities/registry.py holds an implementation for each stub, with the same signature; a test compares them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from temporalio import activity
+
+from domain.autopay import DraftStatus, Plan, PreparedDraft
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentRef:
+    """One autopay enrolment of a tenant."""
+
+    tenant_id: UUID
+    enrolment_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodRef:
+    """One period of an enrolment: the draft that goes out on `process_date`."""
+
+    tenant_id: UUID
+    enrolment_id: UUID
+    process_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class DraftRef:
+    """A prepared draft of an enrolment."""
+
+    tenant_id: UUID
+    enrolment_id: UUID
+    draft_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The draft of the period, and what the enrolment waits for now."""
+
+    draft: PreparedDraft
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of the draft, and what the enrolment waits for now."""
+
+    status: DraftStatus
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessDay:
+    """A tenant's business date."""
+
+    tenant_id: UUID
+    business_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRound:
+    """A tenant's business date, and how long to go on closing it before coming back."""
+
+    tenant_id: UUID
+    business_date: date
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdvanceRef:
+    """A request to move a sandbox's business date."""
+
+    tenant_id: UUID
+    advance_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """How far a close has come: `done`, or to be called again to go on from the database's checkpoint."""
+
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """How many enrolments and drafts still have something to do on a business date."""
+
+    count: int
+
+
+@activity.defn
+async def plan_autopay(request: EnrolmentRef) -> Plan:
+    """Look at the enrolment's row."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def prepare_draft(request: PeriodRef) -> Prepared:
+    """Decide the period's draft and insert its row; again returns the first."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def send_draft(request: DraftRef) -> Sent:
+    """Hand the draft to the rail and record its payment; again does nothing."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def close_pages(request: CloseRound) -> Pages:
+    """Settle what is due on a business date, then close pages of loans until done or for so many seconds."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def open_date(request: BusinessDay) -> Pending:
+    """Open a business date (again does nothing), and count what there is to do on it."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def settle_day(request: BusinessDay) -> Pending:
+    """Wake what has something to do on a business date, and watch it being done for a moment."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def finish_advance(request: AdvanceRef) -> None:
+    """Mark the advance done; again does nothing."""
+    raise NotImplementedError

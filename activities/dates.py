@@ -1,0 +1,114 @@
+"""The steps of closing a business date and of moving to the next."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.contracts import AdvanceRef, BusinessDay, CloseRound, Pages, Pending
+from activities.step import step
+from infra.db.repositories import autopay as repository
+from infra.db.repositories import business_days as days
+from infra.temporal import RPC_TIMEOUT
+from services import autopay, close_of_business, dates
+
+PAGE: Final = 500
+_WATCH_SECONDS: Final = 2.0
+_PAUSES: Final = (0.03, 0.05, 0.1, 0.2)
+
+
+class DateActivities:
+    """`engine` is the application role's; `client` tells workflows that there is something to do."""
+
+    def __init__(self, engine: AsyncEngine, client: Client) -> None:
+        self._engine = engine
+        self._client = client
+
+    @activity.defn
+    async def close_pages(self, request: CloseRound) -> Pages:
+        until = time.monotonic() + request.seconds
+        on = request.business_date
+        async with step(self._engine, request.tenant_id) as uow:
+            day = await days.business_day(uow, on)
+            if day is None or day["closed_at"] is not None:
+                return Pages(done=True)
+        async with step(self._engine, request.tenant_id) as uow:
+            await close_of_business.settle_due(uow, on)
+        cursor: UUID | None = day["cursor"]
+        while time.monotonic() < until:
+            async with step(self._engine, request.tenant_id) as uow:
+                cursor = await close_of_business.close_page(uow, on, cursor)
+            _alive()
+            if cursor is None and await self._finish(request):
+                return Pages(done=True)
+        return Pages(done=False)
+
+    async def _finish(self, request: CloseRound) -> bool:
+        """Close the date, unless a loan has become active behind the pages' backs: then they begin anew."""
+        async with step(self._engine, request.tenant_id) as uow:
+            if await days.is_behind(uow, request.business_date):
+                return False
+            await close_of_business.finish_close(uow, request.business_date)
+            return True
+
+    @activity.defn
+    async def open_date(self, request: BusinessDay) -> Pending:
+        async with step(self._engine, request.tenant_id) as uow:
+            await dates.open_date(uow, request.business_date)
+            return Pending(await repository.count_pending(uow, request.business_date))
+
+    @activity.defn
+    async def settle_day(self, request: BusinessDay) -> Pending:
+        await self._wake(request)
+        return Pending(await self._watch(request))
+
+    @activity.defn
+    async def finish_advance(self, request: AdvanceRef) -> None:
+        async with step(self._engine, request.tenant_id) as uow:
+            await dates.finish_advance(uow, request.advance_id)
+
+    async def _wake(self, request: BusinessDay) -> None:
+        """Tell each enrolment with something to do on this date to look again. One whose workflow has not started yet
+        needs no telling: it looks when it starts."""
+        after: UUID | None = None
+        while True:
+            async with step(self._engine, request.tenant_id) as uow:
+                page: Sequence[UUID] = await repository.acting(uow, request.business_date, after, PAGE)
+            await asyncio.gather(*(self._tell(enrolment_id) for enrolment_id in page))
+            _alive()
+            if len(page) < PAGE:
+                return
+            after = page[-1]
+
+    async def _tell(self, enrolment_id: UUID) -> None:
+        handle = self._client.get_workflow_handle(autopay.workflow_id(enrolment_id))
+        try:
+            await handle.signal(autopay.CHANGED, rpc_timeout=5 * RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
+    async def _watch(self, request: BusinessDay) -> int:
+        until = time.monotonic() + _WATCH_SECONDS
+        pauses = iter(_PAUSES)
+        while True:
+            await asyncio.sleep(next(pauses, _PAUSES[-1]))
+            async with step(self._engine, request.tenant_id) as uow:
+                pending = await repository.count_pending(uow, request.business_date)
+            if not pending or time.monotonic() > until:
+                return pending
+            _alive()
+
+
+def _alive() -> None:
+    """Tell Temporal that a long step is alive; a local one needs no telling."""
+    if not activity.info().is_local:
+        activity.heartbeat()

@@ -1,0 +1,61 @@
+"""One Temporal dev server and one worker a test process; activities run on the real database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+
+from infra.settings import Settings
+from infra.temporal import SEARCH_ATTRIBUTES, Temporal
+from services.intents import Delivery
+from standalone.binaries import find_temporal
+from tests.workflows.platform import Platform
+from worker import make_worker
+
+
+@pytest.fixture(scope="session")
+async def temporal_address() -> AsyncIterator[str]:
+    """A dev server that keeps its state in memory."""
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(find_temporal().path),
+        dev_server_log_level="error",
+        search_attributes=list(SEARCH_ATTRIBUTES.values()),
+    )
+    yield environment.client.service_client.config.target_host
+    await environment.shutdown()
+
+
+@pytest.fixture(scope="session")
+def temporal_settings(settings: Settings, temporal_address: str) -> Settings:
+    return settings.model_copy(update={"temporal_address": temporal_address, "temporal_ui_url": "http://ui.test"})
+
+
+@pytest.fixture(scope="session")
+def temporal(temporal_settings: Settings) -> Temporal:
+    return Temporal(temporal_settings)
+
+
+@pytest.fixture(scope="session")
+async def temporal_client(temporal: Temporal) -> Client:
+    return await temporal.client(lazy=False)
+
+
+@pytest.fixture(scope="session")
+def delivery(dispatch: AsyncEngine, temporal: Temporal) -> Delivery:
+    return Delivery(dispatch, temporal)
+
+
+@pytest.fixture(scope="session")
+async def running_worker(temporal_settings: Settings, temporal_client: Client, engine: AsyncEngine) -> AsyncIterator[None]:
+    async with make_worker(temporal_settings, temporal_client, engine):
+        yield
+
+
+@pytest.fixture
+def platform(engine: AsyncEngine, temporal_client: Client, delivery: Delivery, running_worker: None) -> Platform:
+    """What a test does as the API would, with a worker that carries it out."""
+    return Platform(engine, temporal_client, delivery)

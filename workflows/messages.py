@@ -1,0 +1,74 @@
+"""What workflows are started with, and what they answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class AutopayInput:
+    """`drafts`: periods drafted by earlier runs of the same workflow."""
+
+    tenant_id: UUID
+    enrolment_id: UUID
+    drafts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AutopayStatus:
+    """Answer to the query `status`. `waiting_on` is who or what must do something next."""
+
+    step: str
+    waiting_on: str
+    next_process_date: date | None
+    drafts: int
+
+
+@dataclass(frozen=True, slots=True)
+class AutopayResult:
+    """How an autopay ended."""
+
+    status: str
+    reason: str | None
+    drafts: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseOfBusinessInput:
+    """The date to close."""
+
+    tenant_id: UUID
+    business_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class CloseOfBusinessStatus:
+    """Answer to the query `status`."""
+
+    step: str
+    waiting_on: str
+    business_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class DateAdvanceInput:
+    """Move from `from_date` (open now) to `to_date`. `day`: where an earlier run of the same workflow has come to."""
+
+    tenant_id: UUID
+    advance_id: UUID
+    from_date: date
+    to_date: date
+    day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DateAdvanceStatus:
+    """Answer to the query `status`. `pending`: enrolments and drafts that `business_date` still waits for."""
+
+    step: str
+    waiting_on: str
+    business_date: date
+    to_date: date
+    pending: int
