@@ -1,0 +1,1 @@
+"""The `perdiem` command: one file per group of commands, wired in main.py."""

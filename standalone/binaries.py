@@ -217,9 +217,7 @@ def _maven_test_server(scratch: Path, progress: Progress) -> Path:
 
 def _build_failed(what: str, log: Path) -> str:
     lines = [
-        line
-        for line in last_lines(log, 20)
-        if not re.match(r"^(\[ERROR\]\s*$|\[ERROR\] (->|Re-run|To see|For more))", line)
+        line for line in last_lines(log, 20) if not re.match(r"^(\[ERROR\]\s*$|\[ERROR\] (->|Re-run|To see|For more))", line)
     ]
     said = lines[-1] if lines else "no output"
     return f'{what} failed saying "{said}"; see {log}, mend that (is there a way to the network?), and run this again.'

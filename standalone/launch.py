@@ -7,6 +7,7 @@ The order matters: a change of user clears the request. A script of its own, bec
 process with threads may deadlock.
 """
 
+import ctypes
 import os
 import sys
 
@@ -16,14 +17,13 @@ PR_SET_PDEATHSIG = 1
 def main() -> None:
     parent, death_signal, uid, gid = (int(argument) for argument in sys.argv[1:5])
     program = sys.argv[5:]
+    libc = ctypes.CDLL(None, use_errno=True)  # before we give up root, who alone may be able to read our libraries
     if uid >= 0:
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
     if sys.platform == "linux":
-        import ctypes
-
-        if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0) != 0:
+        if libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0) != 0:
             sys.exit("launch.py: the kernel refused PR_SET_PDEATHSIG")
         if os.getppid() != parent:  # it died before we asked
             sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -54,37 +55,28 @@ class Child:
     def stop(self, *, patience: float | None = None) -> None:
         """Asks the program to end, waits, then kills what is left of its group. Harmless when it is gone."""
         if self.exit_code is None:
-            self._signal(self.stop_signal)
-            try:
+            self.send(self.stop_signal)
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(self.stop_seconds if patience is None else patience)
-            except subprocess.TimeoutExpired:
-                pass
         self.kill()
 
     def kill(self) -> None:
         """kill -9 of the program and of its group; returns when the program is gone."""
-        self._signal(signal.SIGKILL)
+        self.send(signal.SIGKILL)
         self.process.wait(_KILL_SECONDS)
 
     def death_sentence(self) -> str:
         """One sentence about a program that ended by itself."""
         code = self.exit_code
-        how = (
-            f"was killed by {signal.Signals(-code).name}"
-            if code is not None and code < 0
-            else f"ended with code {code}"
-        )
+        how = f"was killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with code {code}"
         lines = last_lines(self.log)
         said = f' saying "{lines[-1]}"' if lines else ""
         return f"{self.name} {how}{said}; see {self.log}, mend that, and start again."
 
-    def _signal(self, number: signal.Signals) -> None:
-        try:
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal to the program's group; harmless when it is gone."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS forbids signals to zombies
             os.killpg(self.pid, number)
-        except ProcessLookupError:
-            pass
-        except PermissionError:  # macOS answers so for a group of zombies
-            pass
 
 
 def spawn(

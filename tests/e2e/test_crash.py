@@ -1,0 +1,164 @@
+"""Real processes, killed while they draft: every due date is drafted exactly once, and nothing asked for is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.roles import Role
+from infra.clock import utc_now
+from infra.crypto import Vault
+from infra.settings import Settings
+from services import autopay, dates
+from services.auth import Platform, open_session
+from services.users import create_user
+from standalone.binaries import locate_temporal
+from standalone.stack import Stack
+from tests.conftest import Database, MakeTenant
+from tests.workflows.platform import Borrowed, Rows, eventually
+
+pytestmark = [
+    pytest.mark.skipif(locate_temporal() is None, reason="no Temporal: run `python -m standalone.binaries`"),
+    pytest.mark.timeout(600),
+]
+
+LOANS = 5
+DUE = date(2020, 10, 9)
+RECOVERY_SECONDS = 120.0
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def stack(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Temporal, API and worker as processes of their own, on the tests' database."""
+    home: Path = tmp_path_factory.mktemp("crash")
+    with Stack(home, settings=settings) as stack:
+        yield stack
+
+
+@contextmanager
+def held(database: Database, table: str) -> Iterator[psycopg.Connection[Any]]:
+    """Nobody can write to a table: whoever comes to it waits in the middle of its transaction."""
+    url = make_url(database.owner_url).set(drivername="postgresql")
+    with psycopg.connect(url.render_as_string(hide_password=False)) as connection:
+        connection.execute(f"LOCK TABLE {table} IN SHARE MODE")
+        yield connection
+        connection.rollback()
+
+
+async def is_waited_for(connection: psycopg.Connection[Any], table: str) -> bool:
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = to_regclass(%s)"
+    return connection.execute(waiting, [table]).fetchone() is not None
+
+
+async def start(stack: Stack, name: str) -> None:
+    await asyncio.to_thread(stack.start_component, name)
+
+
+async def test_a_worker_killed_while_it_drafts_drafts_once(
+    stack: Stack, database: Database, engine: AsyncEngine, make_tenant: MakeTenant
+) -> None:
+    """Killed before the draft is prepared, when the rail has taken it, when the payment is being recorded, and at
+    moments nobody chose."""
+    tenant = await make_tenant(date(2020, 10, 8))
+    rows = Rows(engine, tenant)
+    loans = [await rows.borrowed() for _ in range(LOANS)]
+    async with rows.uow() as uow:
+        enrolments = [await autopay.enrol(uow, autopay.Enrol(loan.loan_id, loan.instrument_id)) for loan in loans]
+        advance_id = await dates.request_advance(uow, date(2020, 10, 14))
+        await uow.commit()
+
+    for table in ("autopay_drafts", "rail_transfers", "payments"):
+        with held(database, table) as connection:
+
+            async def reached(connection: Any = connection, table: str = table) -> bool:
+                return await is_waited_for(connection, table)
+
+            await eventually(reached, f"the worker writes to {table}", RECOVERY_SECONDS)
+            stack.kill("worker")
+        await start(stack, "worker")
+    for _ in range(2):
+        await asyncio.sleep(random.uniform(0.0, 3.0))
+        stack.kill("worker")
+        await start(stack, "worker")
+
+    async def arrived() -> bool:
+        return bool((await rows.advance(advance_id))["status"] == "done")
+
+    await eventually(arrived, "the date is moved after all", RECOVERY_SECONDS)
+    for loan, enrolment_id in zip(loans, enrolments, strict=True):
+        await assert_drafted_once(rows, loan, enrolment_id)
+    assert len(await rows.transfers()) == LOANS
+
+
+async def assert_drafted_once(rows: Rows, loan: Borrowed, enrolment_id: UUID) -> None:
+    (draft,) = await rows.drafts(enrolment_id)
+    (payment,) = await rows.payments(loan.loan_id)
+    assert (draft["status"], draft["amount"], draft["payment_id"]) == ("settled", 29747, payment["id"])
+    assert (payment["amount"], payment["effective_date"], payment["status"]) == (29747, DUE, "completed")
+    assert (await rows.loan(loan.loan_id))["next_due_date"] == date(2020, 11, 9)
+
+
+async def test_what_the_api_accepted_while_temporal_was_away_is_carried_out(
+    stack: Stack, engine: AsyncEngine, make_tenant: MakeTenant
+) -> None:
+    """Temporal is stopped, the API accepts an enrolment and is killed before it could start anything."""
+    tenant = await make_tenant(DUE)
+    rows = Rows(engine, tenant)
+    loan = await rows.borrowed()
+    headers = {"Authorization": f"Bearer {await access_token(stack, engine, tenant)}"}
+    url = f"{stack.settings.public_url}/api/v1/loans/{loan.loan_id}/autopay"
+    stack.stop_component("temporal")
+
+    async with httpx.AsyncClient(headers=headers, timeout=10) as client:
+        response = await client.post(url, json={"payment_instrument_id": str(loan.instrument_id)})
+        stack.kill("api")
+    assert response.status_code == 201, response.text
+    assert response.elapsed.total_seconds() < 1.0
+    (intent,) = await rows.intents(response.json()["workflow_id"])
+    assert intent["status"] == "pending"
+
+    await start(stack, "temporal")
+    enrolment_id = UUID(response.json()["id"])
+
+    async def drafted() -> bool:
+        return [row["status"] for row in await rows.drafts(enrolment_id)] == ["sent"]
+
+    await eventually(drafted, "the draft of today goes out", RECOVERY_SECONDS)
+    await start(stack, "api")
+    async with httpx.AsyncClient(headers=headers, timeout=10) as client:
+
+        async def answers() -> Any:
+            return (await client.get(url)).json()["workflow"]
+
+        state = await eventually(answers, "the workflow says where it is")
+    assert state == {
+        "step": "waiting",
+        "waiting_on": "the business date 2020-11-09",
+        "next_process_date": "2020-11-09",
+        "drafts": 1,
+    }
+    assert len(await rows.payments(loan.loan_id)) == 1
+
+
+async def access_token(stack: Stack, engine: AsyncEngine, tenant: UUID) -> str:
+    vault = Vault.of(stack.settings)
+    async with Rows(engine, tenant).uow() as uow:
+        user_id = await create_user(
+            uow, vault, email="officer@example.com", full_name="Test Officer", role=Role.LOAN_OFFICER, password=PASSWORD
+        )
+        tokens = await open_session(Platform(engine, vault, utc_now), uow, user_id)
+        await uow.commit()
+    return tokens.access
