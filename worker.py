@@ -22,12 +22,13 @@ from infra.settings import Settings, SettingsError, load_settings
 from infra.temporal import Temporal
 from services.intents import Delivery
 from workflows.autopay import AutopayWorkflow
+from workflows.business_day_tick import BusinessDayTickWorkflow
 from workflows.close_of_business import CloseOfBusinessWorkflow
 from workflows.date_advance import DateAdvanceWorkflow
 
 log = logging.getLogger("worker")
 
-WORKFLOWS: Final = [AutopayWorkflow, CloseOfBusinessWorkflow, DateAdvanceWorkflow]
+WORKFLOWS: Final = [AutopayWorkflow, BusinessDayTickWorkflow, CloseOfBusinessWorkflow, DateAdvanceWorkflow]
 RUNNER: Final = SandboxedWorkflowRunner(
     SandboxRestrictions.default.with_passthrough_modules("activities.contracts", "domain", "pydantic", "workflows.messages")
 )

@@ -6,7 +6,7 @@ activities/registry.py holds an implementation for each stub, with the same sign
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from temporalio import activity
@@ -65,6 +65,22 @@ class BusinessDay:
 
 
 @dataclass(frozen=True, slots=True)
+class Instant:
+    """An instant (UTC) at which a tenant's calendar is asked for."""
+
+    tenant_id: UUID
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """A tenant's open business date, and the calendar's date in its zone."""
+
+    business_date: date
+    today: date
+
+
+@dataclass(frozen=True, slots=True)
 class CloseRound:
     """A tenant's business date, and how long to go on closing it before coming back."""
 
@@ -110,6 +126,12 @@ async def prepare_draft(request: PeriodRef) -> Prepared:
 @activity.defn
 async def send_draft(request: DraftRef) -> Sent:
     """Hand the draft to the rail and record its payment; again does nothing."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def read_calendar(request: Instant) -> Calendar:
+    """Look at a live tenant's business date, and at the calendar's date in its zone."""
     raise NotImplementedError
 
 

@@ -13,7 +13,7 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.contracts import AdvanceRef, BusinessDay, CloseRound, Pages, Pending
+from activities.contracts import AdvanceRef, BusinessDay, Calendar, CloseRound, Instant, Pages, Pending
 from activities.step import step
 from infra.db.repositories import autopay as repository
 from infra.db.repositories import business_days as days
@@ -31,6 +31,11 @@ class DateActivities:
     def __init__(self, engine: AsyncEngine, client: Client) -> None:
         self._engine = engine
         self._client = client
+
+    @activity.defn
+    async def read_calendar(self, request: Instant) -> Calendar:
+        async with step(self._engine, request.tenant_id) as uow:
+            return Calendar(*await dates.calendar(uow, request.at))
 
     @activity.defn
     async def close_pages(self, request: CloseRound) -> Pages:

@@ -20,6 +20,7 @@ def activities(engine: AsyncEngine, client: Client) -> Sequence[Callable[..., An
         autopay.plan_autopay,
         autopay.prepare_draft,
         autopay.send_draft,
+        dates.read_calendar,
         dates.close_pages,
         dates.open_date,
         dates.settle_day,

@@ -56,20 +56,35 @@ def _payoff(book: Book, on: date) -> PayoffQuote:
 
 
 def _pay_off(book: Book, quote: PayoffQuote, rest: int, on: date, lines: list[AllocationLine]) -> int:
-    """Everything is paid: interest not yet earned is cut from the open instalments, the rest of them is due today."""
+    """Everything is paid. Interest not yet earned is cut from the open instalments; what was paid of it comes back and
+    pays principal. The rest of the instalments is due today."""
     due_interest = sum(row.interest - row.interest_paid for row in book.rows[book.first_open : book.current])
-    ahead = book.rows[book.current :]
-    for row in ahead:
-        row.interest = row.interest_paid
-    if ahead:
-        ahead[0].interest += quote.interest - due_interest
+    current, later = book.rows[book.current : book.current + 1], book.rows[book.current + 1 :]
+    owed = quote.interest - due_interest
+    for row in later:
+        owed += row.interest_paid
+        rest += _give_back(book, row, row.interest_paid, lines)
+    for row in current:
+        rest += _give_back(book, row, max(0, -owed), lines)
+        row.interest = row.interest_paid + max(0, owed)
     rest = _pay_claims(book, _due(book, book.rows[book.first_open :]), rest, on, lines)
     _close(book, on)
     return rest
 
 
+def _give_back(book: Book, row: OpenRow, amount: int, lines: list[AllocationLine]) -> int:
+    """Take unearned interest back from an instalment; returns it."""
+    if amount:
+        book.interest_paid -= amount
+        row.interest_paid -= amount
+        lines.append(AllocationLine(Component.INTEREST, -amount, row.number))
+    row.interest = row.interest_paid
+    return amount
+
+
 def _close(book: Book, on: date) -> None:
-    for row in book.rows[book.first_open :]:
+    # all rows: cutting its interest can complete one before anything is paid of it
+    for row in book.rows:
         row.interest = row.interest_paid
         row.paid_on = row.paid_on or on
     book.status, book.paid_off_on = LoanStatus.PAID_OFF, on
@@ -92,8 +107,6 @@ def _extra(book: Book, rest: int, on: date, lines: list[AllocationLine]) -> int:
             return rest - amount
         case ExtraMoney.ADVANCE_DUE:
             return _pay_claims(book, _by_instalment(book, later, []), rest, on, lines)
-        case ExtraMoney.UNAPPLIED:
-            return rest
 
 
 def _due(book: Book, rows: list[OpenRow]) -> Iterator[Claim]:

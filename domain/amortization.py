@@ -6,7 +6,7 @@ exact Fraction of one), rounded once; the last payment settles the balance with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -181,6 +181,11 @@ def amortize(
         balance -= principal
         rows.append(Row(number, due, paid, interest, principal, balance))
     return tuple(rows)
+
+
+def first_uncovered(rows: Iterable[Row]) -> Row | None:
+    """The first instalment whose payment does not cover its interest, so that the principal would rise; None: all do."""
+    return next((row for row in rows if row.principal < 0), None)
 
 
 def smooth_level_payment(

@@ -14,12 +14,11 @@ from fractions import Fraction
 from typing import Any
 
 from domain.amortization import amortize
-from domain.borrower import check_text
 from domain.calendars import add_months
 from domain.errors import FieldError, InvalidInput, InvalidTerms
 from domain.loan import Boarded, LoanStatus, LoanTerms
 from domain.money import format_amount, parse_amount, parse_rate
-from domain.origination import Booked, check_terms, disclose
+from domain.origination import Booked, check_loan_number, check_terms, disclose
 from domain.program import Program, program_from_dict
 from domain.rounding import round_ratio
 from domain.working import check_boarding, contract
@@ -260,7 +259,7 @@ def board_row(mapping: TapeMapping, program: Program, cells: Mapping[str, str | 
 
 def _loan_number(row: _Row) -> str:
     try:
-        return check_text(row.text("loan_number"), "", longest=50)
+        return check_loan_number(row.text("loan_number"), "")
     except InvalidInput as error:
         row.wrong("loan_number", error.errors[0].message)
         return ""

@@ -42,6 +42,7 @@ US_STATES = frozenset(_STATES.split())
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _EMAIL = re.compile(r"[^@\s,;<>()\[\]\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", re.ASCII)
 _E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _ZIP = re.compile(r"\d{5}(-\d{4})?", re.ASCII)
 _SSN = re.compile(r"(?!000|666|9)\d{3}-?(?!00)\d{2}-?(?!0000)\d{4}", re.ASCII)
 
@@ -115,7 +116,7 @@ def _text(longest: int = 200, *, lines: bool = False) -> Check:
 
 def _date(value: Any, pointer: str) -> str:
     try:
-        if isinstance(value, str) and len(value) == 10 and 1900 <= date.fromisoformat(value).year <= 2200:
+        if isinstance(value, str) and _ISO_DATE.fullmatch(value) and 1900 <= date.fromisoformat(value).year <= 2200:
             return value
     except ValueError:
         pass

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from domain.amortization import Row, Schedule, build_schedule
+from domain.amortization import Row, Schedule, build_schedule, first_uncovered
 from domain.apr import UnitKind, UnitPeriod, apr, round_apr
+from domain.borrower import check_text
 from domain.calendars import PERIODS_PER_YEAR, due_dates
 from domain.errors import FieldError, InvalidInput, InvalidTerms
 from domain.loan import LoanTerms
-from domain.money import format_amount, format_rate
+from domain.money import MAX_MINOR, format_amount, format_rate
 from domain.program import DueDateRoll, Frequency
 
 LAST_YEAR = 2200
@@ -20,6 +21,9 @@ LONGEST_FIRST_PERIOD = timedelta(days=366)
 FARTHEST_ORIGINATION = timedelta(days=366)
 """A loan can be booked ahead of its origination, but not further: what is further is a typing error."""
 APR_PLACES = 4
+LOAN_NUMBER_PREFIX = "LN-"
+LONGEST_SERIAL = 12
+"""Digits of a given loan number of our own series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,20 @@ def _check_schedule(terms: LoanTerms) -> list[FieldError]:
     return []
 
 
+def check_loan_number(value: str, pointer: str) -> str:
+    """A loan number, trimmed: 1 to 50 characters. Of the form of our own series (LN-0001, LN-0002, ...) at most
+    LONGEST_SERIAL digits, so that there is always a next one.
+
+    Raises InvalidInput at `pointer`.
+    """
+    number = check_text(value, pointer, longest=50)
+    digits = number.removeprefix(LOAN_NUMBER_PREFIX)
+    if digits != number and digits.isdecimal() and len(digits) > LONGEST_SERIAL:
+        message = f"must have at most {LONGEST_SERIAL} digits after {LOAN_NUMBER_PREFIX}"
+        raise InvalidInput.at(pointer, message)
+    return number
+
+
 def check_booking_date(origination: date, business_date: date) -> None:
     """A loan is booked at most a year ahead. Raises InvalidInput at /origination_date."""
     if origination - business_date > FARTHEST_ORIGINATION:
@@ -130,7 +148,11 @@ def contractual_due_dates(terms: LoanTerms) -> list[date]:
 
 
 def book(terms: LoanTerms) -> Booked:
-    """The schedule and the APR a loan is booked with. Raises InvalidTerms for terms that have no schedule."""
+    """The schedule and the APR a loan is booked with.
+
+    Raises InvalidTerms for terms that have no schedule, or one that could not be serviced: at /interest_rate where the
+    level payment does not cover the interest, at /principal_amount where the payments sum to more than MAX_MINOR.
+    """
     program = terms.program
     schedule = build_schedule(
         terms.principal,
@@ -143,7 +165,19 @@ def book(terms: LoanTerms) -> Booked:
         first_period=program.first_period,
         rounding=program.rounding,
     )
+    _check_serviceable(schedule)
     return disclose(terms, schedule.rows, schedule.level_payment)
+
+
+def _check_serviceable(schedule: Schedule) -> None:
+    row = first_uncovered(schedule.rows)
+    if row is not None:
+        short = f"the level payment, {format_amount(schedule.level_payment)}, does not cover the interest of instalment "
+        message = f"{short}{row.number}, {format_amount(row.interest)}: a lower rate or fewer periods would be allowed"
+        raise InvalidTerms.at("/interest_rate", message, code="interest_not_covered")
+    if schedule.total_of_payments > MAX_MINOR:
+        message = f"the payments must not sum to more than {format_amount(MAX_MINOR)}"
+        raise InvalidTerms.at("/principal_amount", message, code="amount_too_large")
 
 
 def disclose(terms: LoanTerms, rows: tuple[Row, ...], level_payment: int) -> Booked:

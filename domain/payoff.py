@@ -1,6 +1,7 @@
 """What pays a loan off on a day.
 
-Payoff = unpaid principal + unpaid interest of the instalments due + interest of the current period + fees. Sources: the
+Payoff = unpaid principal + unpaid interest of the instalments due + interest of the current period + fees, less interest
+that was paid ahead of its days. Sources: the
 `payoff` and `perdiem` formulas of the example loan; the program says which interest the current period bears.
 """
 
@@ -32,12 +33,15 @@ class Period(Protocol):
     @property
     def interest_paid(self) -> int: ...
     @property
+    def principal_paid(self) -> int: ...
+    @property
     def prior_interest(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
 class PayoffQuote:
-    """Minor units; `per_diem` unrounded: the interest a further day adds within the current period."""
+    """Minor units; `interest` is negative where more was paid ahead than is earned and owed (never more than the
+    principal). `per_diem` unrounded: the interest a further day adds within the current period."""
 
     principal: int
     interest: int
@@ -71,30 +75,35 @@ def payoff_on(terms: LoanTerms, periods: Sequence[Period], principal: int, fees:
     one on; `principal` and `fees` what is unpaid of them (minor units)."""
     interest = 0
     per_diem = Fraction(0)
-    for period in periods:
-        if period.due_date > on:
-            interest += current_interest(terms, period, principal, on)
-            per_diem = per_diem_of(terms, period, principal, on)
-            break
+    current = next((index for index, period in enumerate(periods) if period.due_date > on), len(periods))
+    for period in periods[:current]:
         interest += period.interest - period.interest_paid
+    for period in periods[current : current + 1]:
+        interest += current_interest(terms, period, principal, on)
+        per_diem = per_diem_of(terms, period, principal, on)
+    for period in periods[current + 1 :]:
+        interest -= period.interest_paid
+    interest = max(interest, -principal)
     return PayoffQuote(principal, interest, fees, principal + interest + fees, per_diem)
 
 
 def current_interest(terms: LoanTerms, period: Period, principal: int, on: date) -> int:
-    """Interest (minor units) that a payoff on `on` takes for the current period, beyond what was paid of it.
+    """Interest (minor units) that a payoff on `on` takes for the current period, beyond what was paid of it; negative
+    when more was paid ahead than is earned, for unearned interest comes back at a payoff (15 USC 1615(a)(1)).
 
-    `accrued`: the period's interest by elapsed days. `per_diem`: `principal` (all that is unpaid, past due or not) x
-    rate / 365 a day since the period began, rounded once; today is a day of its own where the program counts it. Of
-    both, what the period was already paid is taken off, never below 0: nobody pays a day twice. After the last due
-    date there is no current period, hence no interest: in this method being late costs none.
+    `accrued`: the period's interest by elapsed days. `per_diem`: `principal` (all that is unpaid, past due or not; with
+    what `_bearing_principal` adds) x rate / 365 a day since the period began, rounded once; today is a day of its own
+    where the program counts it. After the last due date there is no current period, hence no interest: in this method
+    being late costs none.
     """
     rounding = terms.program.rounding
     if terms.program.payoff_interest is PayoffInterest.ACCRUED:
         accrued = accrued_in_period(period, on, rounding)
     else:
         days = max(0, (on - period.period_start).days) + terms.program.payoff_counts_today
-        accrued = round_minor(principal * terms.annual_rate * days / DAYS_PER_YEAR, rounding) - period.prior_interest
-    return max(0, accrued - period.interest_paid)
+        bearing = _bearing_principal(period, principal)
+        accrued = round_minor(bearing * terms.annual_rate * days / DAYS_PER_YEAR, rounding) - period.prior_interest
+    return accrued - period.interest_paid
 
 
 def accrued_in_period(period: Period, on: date, rounding: Rounding) -> int:
@@ -113,10 +122,17 @@ def accrued_in_period(period: Period, on: date, rounding: Rounding) -> int:
 
 
 def per_diem_of(terms: LoanTerms, period: Period, principal: int, on: date) -> Fraction:
-    """Minor units by which a day raises the interest of the current period, exact; 0 once the period is paid."""
+    """Minor units by which a day within the current period raises the payoff, exact."""
     if terms.program.payoff_interest is PayoffInterest.PER_DIEM:
-        return principal * terms.annual_rate / DAYS_PER_YEAR
-    if period.interest_paid >= period.interest or on < period.period_start:
+        return _bearing_principal(period, principal) * terms.annual_rate / DAYS_PER_YEAR
+    if on < period.period_start:
         return Fraction(0)
     whole = period.interest + period.prior_interest
     return Fraction(whole, (period.due_date - period.period_start).days)
+
+
+def _bearing_principal(period: Period, principal: int) -> int:
+    """The principal by which the current period bears its interest by the day: all that is unpaid, and what was paid of
+    the instalment's own before its interest. A program may order principal first; the days' interest stays owed then,
+    or a payment of a cent less than the payoff would leave nothing to pay."""
+    return principal + (period.principal_paid if period.interest_paid < period.interest else 0)

@@ -33,11 +33,16 @@ def boarding(body: Boarded, on: date) -> Entry | None:
 
 
 def payment(allocation: Allocation) -> Entry:
-    """Money received: 1010 / 1120 fees, 1110 interest, 1100 principal, 2000 what stays unapplied."""
+    """Money received: 1010 / 1120 fees, 1110 interest, 1100 principal, 2000 what stays unapplied.
+
+    Unearned interest that comes back at a payoff (negative interest) pays principal: 1110 / 1100.
+    """
+    returned = max(0, -allocation.interest)
     moves = [
         (Account.CLEARING, Account.LATE_FEES, allocation.fees),
-        (Account.CLEARING, Account.ACCRUED_INTEREST, allocation.interest),
-        (Account.CLEARING, Account.PRINCIPAL, allocation.principal),
+        (Account.CLEARING, Account.ACCRUED_INTEREST, max(0, allocation.interest)),
+        (Account.ACCRUED_INTEREST, Account.PRINCIPAL, returned),
+        (Account.CLEARING, Account.PRINCIPAL, allocation.principal - returned),
         (Account.CLEARING, Account.UNAPPLIED, allocation.unapplied),
     ]
     key = f"payment:{allocation.payment_id}"

@@ -82,7 +82,6 @@ class ExtraMoney(StrEnum):
 
     PRINCIPAL_ONLY = "principal_only"
     ADVANCE_DUE = "advance_due"
-    UNAPPLIED = "unapplied"
 
 
 class PayoffInterest(StrEnum):

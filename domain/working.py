@@ -12,7 +12,7 @@ from datetime import date
 from fractions import Fraction
 from functools import lru_cache
 
-from domain.amortization import Row, amortize, build_schedule, period_factors
+from domain.amortization import Row, amortize, build_schedule, first_uncovered, period_factors
 from domain.errors import InvalidInput, InvalidTerms
 from domain.loan import Boarded, LoanStatus, LoanTerms
 from domain.money import format_amount
@@ -265,7 +265,7 @@ def _check_opening_date(terms: LoanTerms, on: date) -> None:
 
 
 def _check_principal_falls(rows: Iterable[Row], level: int) -> None:
-    for row in rows:
-        if row.principal < 0:
-            detail = f"does not cover the interest of instalment {row.number}, {format_amount(row.interest)}"
-            raise InvalidTerms.at("/level_payment", f"{format_amount(level)} {detail}")
+    row = first_uncovered(rows)
+    if row is not None:
+        detail = f"does not cover the interest of instalment {row.number}, {format_amount(row.interest)}"
+        raise InvalidTerms.at("/level_payment", f"{format_amount(level)} {detail}")

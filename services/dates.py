@@ -1,20 +1,24 @@
-"""Moving a sandbox's business date: asked for here, carried out day by day by a workflow."""
+"""Moving the business date. A sandbox's is asked for here and moved day by day by a workflow; a live tenant's follows the
+calendar of its zone by a schedule."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import select, update
 
 from domain.errors import Conflict, InvalidInput, WrongState
+from infra.clock import date_in_zone
 from infra.db.models.tenancy import date_advances, tenants
+from infra.db.repositories.business_days import lock_business_date
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services import close_of_business
 
 WORKFLOW_TYPE: Final = "DateAdvanceWorkflow"
+TICK_WORKFLOW_TYPE: Final = "BusinessDayTickWorkflow"
 MAX_DAYS: Final = 400
 """A longer way takes several requests, so that one can be waited for."""
 
@@ -22,6 +26,41 @@ MAX_DAYS: Final = 400
 def workflow_id(advance_id: UUID) -> str:
     """The id of an advance's workflow."""
     return f"date-advance/{advance_id}"
+
+
+def schedule_id(tenant_id: UUID) -> str:
+    """The id of the schedule that moves a live tenant's business date."""
+    return f"business-day/{tenant_id}"
+
+
+async def follow_calendar(uow: UnitOfWork, zone: str) -> None:
+    """Have a live tenant's business date move at each midnight of `zone` (an IANA time zone), and at no other any more."""
+    tenant_id = str(uow.tenant_id)
+    await uow.intend(
+        "schedule",
+        TICK_WORKFLOW_TYPE,
+        schedule_id(uow.tenant_id),
+        {"zone": zone, "input": {"tenant_id": tenant_id}},
+        message_id=str(new_id()),
+        search_attributes={"TenantId": tenant_id, "WorkflowKind": "business-day-tick", "Stage": "running"},
+    )
+
+
+async def calendar(uow: UnitOfWork, at: datetime) -> tuple[date, date]:
+    """A live tenant's business date, and the calendar's date in its zone at an instant (UTC).
+
+    Raises WrongState for a sandbox, whose date is moved by hand.
+    """
+    columns = (tenants.c.mode, tenants.c.zone, tenants.c.business_date)
+    tenant = await uow.one(select(*columns).where(tenants.c.id == uow.tenant_id), "tenant")
+    if tenant["mode"] != "live":
+        raise WrongState(
+            "The business date of a sandbox is moved by hand; only a live tenant's follows the calendar.",
+            state=tenant["mode"],
+            allowed=["live"],
+            code="not_live",
+        )
+    return tenant["business_date"], date_in_zone(tenant["zone"], lambda: at)
 
 
 async def request_advance(uow: UnitOfWork, to_date: date) -> UUID:
@@ -76,7 +115,7 @@ async def request_advance(uow: UnitOfWork, to_date: date) -> UUID:
 
 async def open_date(uow: UnitOfWork, business_date: date) -> None:
     """Make this the business date; a date that is open or past already is left alone."""
-    if await uow.business_date() < business_date:
+    if await lock_business_date(uow) < business_date:
         await close_of_business.open_date(uow, business_date)
 
 

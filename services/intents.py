@@ -1,4 +1,4 @@
-"""Delivery of workflow intents: what a transaction said must start, or be told, is started or told after its commit.
+"""Delivery of workflow intents: what a transaction said must start, be told or be scheduled, is so after its commit.
 
 At least once, and until it is done: the process that committed tries at once, in the background; the dispatcher in the
 worker tries whatever is still pending. Each row is locked while it is being delivered, so no two try the same.
@@ -9,15 +9,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, String, bindparam, case, exists, func, null, select, text, update
+from sqlalchemy import ColumnElement, String, and_, bindparam, case, exists, func, null, or_, select, text, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleCalendarSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+)
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -32,6 +43,8 @@ BATCH: Final = 100
 MAX_BACKOFF_SECONDS: Final = 15
 _CONCURRENCY: Final = 20
 _CLOSE_SECONDS: Final = 2.0
+_MIDNIGHT: Final = ScheduleCalendarSpec()  # every day at 00:00; a midnight skipped by daylight saving waits for the next
+_CATCH_UP: Final = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +115,18 @@ class Delivery:
         return len(rows)
 
     async def _in_order(self, group: Sequence[RowMapping]) -> list[dict[str, Any]]:
-        """The intents of one workflow, its start first; a message waits while the start has not succeeded."""
+        """The intents of one workflow, its start first; a message waits while the start has not succeeded. Those of one
+        schedule in the order they were written; each waits for the one before, so that the last one stands."""
         async with self._slots:
             results = []
-            started = not group[0]["start_pending"]
+            ready = not group[0]["leader_pending"]
             for row in group:
-                outcome = Outcome("pending", "waits for the workflow's start")
-                if row["action"] == "start" or started:
+                leader = "an earlier change of the schedule" if row["action"] == "schedule" else "the workflow's start"
+                outcome = Outcome("pending", f"waits for {leader}")
+                if row["action"] == "start" or ready:
                     outcome = await self._one(row)
-                if row["action"] == "start":
-                    started = outcome is DELIVERED
+                if row["action"] != "signal":
+                    ready = outcome is DELIVERED
                 results.append(
                     {
                         "b_tenant": row["tenant_id"],
@@ -126,9 +141,13 @@ class Delivery:
         try:
             async with asyncio.timeout(2 * RPC_TIMEOUT.total_seconds()):
                 client = await self._temporal.client()
-                if row["action"] == "start":
-                    return await self._start(client, row)
-                return await _signal(client, row)
+                match row["action"]:
+                    case "start":
+                        return await self._start(client, row)
+                    case "schedule":
+                        return await self._schedule(client, row)
+                    case _:
+                        return await _signal(client, row)
         except RPCError as error:
             return Outcome("pending", f"{error.status.name}: {error.message}")
         except (TimeoutError, RuntimeError, SettingsError) as error:  # RuntimeError: the SDK could not connect
@@ -138,7 +157,6 @@ class Delivery:
             return Outcome("pending", f"{type(error).__name__}: {error}")
 
     async def _start(self, client: Client, row: RowMapping) -> Outcome:
-        kind = row["search_attributes"].get("WorkflowKind", row["workflow_type"])
         try:
             await client.start_workflow(
                 row["workflow_type"],
@@ -147,12 +165,43 @@ class Delivery:
                 task_queue=self._temporal.task_queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 search_attributes=typed_search_attributes(row["search_attributes"]),
-                static_summary=readable(f"{kind} {row['workflow_id'].partition('/')[2]}"),
+                static_summary=_summary(row),
                 rpc_timeout=RPC_TIMEOUT,
             )
         except WorkflowAlreadyStartedError:
             return DELIVERED
         return DELIVERED
+
+    async def _schedule(self, client: Client, row: RowMapping) -> Outcome:
+        """Start the workflow at each midnight of a zone, one after the other. A schedule that is there already takes over
+        what is wanted now; that an operator has paused it stays."""
+        attributes = typed_search_attributes(row["search_attributes"])
+        kind = row["search_attributes"]["WorkflowKind"]
+        wanted = Schedule(
+            action=ScheduleActionStartWorkflow(
+                row["workflow_type"],
+                row["payload"]["input"],
+                id=f"{kind}/{row['workflow_id'].partition('/')[2]}",  # Temporal appends the instant
+                task_queue=self._temporal.task_queue,
+                typed_search_attributes=attributes,
+                static_summary=_summary(row),
+            ),
+            spec=ScheduleSpec(calendars=[_MIDNIGHT], time_zone_name=row["payload"]["zone"]),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ALL, catchup_window=_CATCH_UP),
+        )
+        try:
+            await client.create_schedule(row["workflow_id"], wanted, search_attributes=attributes, rpc_timeout=RPC_TIMEOUT)
+        except ScheduleAlreadyRunningError:
+            await client.get_schedule_handle(row["workflow_id"]).update(
+                lambda found: ScheduleUpdate(replace(wanted, state=found.description.schedule.state)),
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        return DELIVERED
+
+
+def _summary(row: RowMapping) -> str:
+    kind = row["search_attributes"].get("WorkflowKind", row["workflow_type"])
+    return readable(f"{kind} {row['workflow_id'].partition('/')[2]}")
 
 
 async def _signal(client: Client, row: RowMapping) -> Outcome:
@@ -168,17 +217,18 @@ async def _signal(client: Client, row: RowMapping) -> Outcome:
 
 
 def _pending(wanted: ColumnElement[bool], limit: int) -> Any:
-    """Pending intents, locked. Whether the start of their workflow is pending is read before anything is sent: so a
-    message that then finds no workflow has come after its end, not before its beginning."""
-    table, start = workflow_intents, workflow_intents.alias("start")
-    start_pending = exists().where(
-        start.c.tenant_id == table.c.tenant_id,
-        start.c.workflow_id == table.c.workflow_id,
-        start.c.action == "start",
-        start.c.status == "pending",
+    """Pending intents, locked. Whether what comes before them (the start of their workflow, an earlier change of their
+    schedule) is pending is read before anything is sent: so a message that then finds no workflow has come after its end,
+    not before its beginning."""
+    table, leader = workflow_intents, workflow_intents.alias("leader")
+    leader_pending = exists().where(
+        leader.c.tenant_id == table.c.tenant_id,
+        leader.c.workflow_id == table.c.workflow_id,
+        leader.c.status == "pending",
+        or_(leader.c.action == "start", and_(leader.c.action == "schedule", leader.c.id < table.c.id)),
     )
     return (
-        select(table, start_pending.label("start_pending"))
+        select(table, leader_pending.label("leader_pending"))
         .where(table.c.status == "pending", wanted)
         .order_by(table.c.next_attempt_at)
         .limit(limit)

@@ -10,15 +10,16 @@ from uuid import UUID
 
 from sqlalchemy import Numeric, cast, func, select
 
-from domain.borrower import check_text
 from domain.errors import Conflict, FieldError, InvalidInput, NotFound, WrongState
 from domain.loan import Disbursed, LoanState, LoanStatus, LoanTerms
 from domain.money import format_amount
 from domain.origination import (
+    LOAN_NUMBER_PREFIX,
     Booked,
     book,
     check_booking_date,
     check_disbursement_date,
+    check_loan_number,
     check_terms,
     periods_of_months,
 )
@@ -30,7 +31,6 @@ from infra.ids import new_id
 from services import programs
 from services.replaying import apply_event, load_loan, lock_loan, today
 
-LOAN_NUMBER_PREFIX = "LN-"
 FARTHEST_QUOTE = timedelta(days=366)
 _NUMBERING_LOCK = 0x4C4E  # "LN": the advisory lock under which a tenant's next number is found
 
@@ -200,7 +200,7 @@ async def _check_borrower(uow: UnitOfWork, borrower_id: UUID) -> None:
 async def _loan_number(uow: UnitOfWork, given: str | None) -> str:
     if given is None:
         return await _next_loan_number(uow)
-    number = check_text(given, "/loan_number", longest=50)
+    number = check_loan_number(given, "/loan_number")
     if await uow.one_or_none(select(loans.c.id).where(loans.c.loan_number == number)) is not None:
         error = FieldError("/loan_number", "is the number of another loan", "loan_number_taken")
         raise Conflict(f"There is a loan {number} already.", code="loan_number_taken", errors=[error])
@@ -212,6 +212,6 @@ async def _next_loan_number(uow: UnitOfWork) -> str:
     tenant = int.from_bytes(uow.tenant_id.bytes[-4:], "big", signed=True)
     await uow.execute(select(func.pg_advisory_xact_lock(_NUMBERING_LOCK, tenant)))
     digits = cast(func.substr(loans.c.loan_number, len(LOAN_NUMBER_PREFIX) + 1), Numeric)
-    ours = loans.c.loan_number.regexp_match(f"^{LOAN_NUMBER_PREFIX}[0-9]{{4,12}}$")
+    ours = loans.c.loan_number.regexp_match(f"^{LOAN_NUMBER_PREFIX}[0-9]{{4,}}$")
     highest = (await uow.execute(select(func.max(digits)).where(ours))).scalar_one()
     return f"{LOAN_NUMBER_PREFIX}{int(highest or 0) + 1:04d}"

@@ -20,6 +20,7 @@ from infra.db.models.tenancy import business_days, tenant_directory, tenants
 from infra.db.uow import Actor, ActorKind, UnitOfWork
 from infra.ids import new_id
 from infra.settings import BusinessMode
+from services import dates
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.ASCII)
@@ -37,9 +38,13 @@ class CreateTenant:
     host: str | None = None
 
 
+_NO_PLACE = frozenset({"Factory", "localtime", "posixrules"})
+"""In the time zone database, but the time of no place: what they mean is a setting of the machine."""
+
+
 def check_zone(zone: str, pointer: str = "/zone") -> str:
     """Raises InvalidInput unless it is an IANA time zone such as "America/New_York"."""
-    if zone not in zoneinfo.available_timezones():
+    if zone in _NO_PLACE or zone not in zoneinfo.available_timezones():
         raise InvalidInput.at(pointer, 'must be an IANA time zone such as "America/New_York"', code="unknown_zone")
     return zone
 
@@ -74,6 +79,8 @@ async def create_tenant(engine: AsyncEngine, command: CreateTenant, clock: Clock
         await uow.execute(insert(tenant_directory).values(slug=command.slug, host=command.host, tenant_id=tenant_id))
         await uow.add(business_days, business_date=day)
         await uow.audit("tenant.created", "tenant", tenant_id, after=values)
+        if command.mode is BusinessMode.LIVE:
+            await dates.follow_calendar(uow, command.zone)
         await uow.commit()
     return tenant_id
 
@@ -97,6 +104,8 @@ async def change_settings(
         return
     await uow.execute(update(tenants).where(tenants.c.id == uow.tenant_id).values(**changed))
     before = {name: _json(name, row[name]) for name in changed}
+    if "zone" in changed and row["mode"] == BusinessMode.LIVE:
+        await dates.follow_calendar(uow, changed["zone"])
     after = {name: _json(name, value) for name, value in changed.items()}
     await uow.audit("tenant.changed", "tenant", uow.tenant_id, before=before, after=after, reason=reason)
 

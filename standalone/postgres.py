@@ -205,8 +205,6 @@ class Postgres:
                     )
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
                 connection.execute("CREATE DATABASE perdiem OWNER perdiem_owner")
-            connection.execute("REVOKE ALL ON DATABASE perdiem FROM PUBLIC")
-            connection.execute("GRANT CONNECT ON DATABASE perdiem TO perdiem_app, perdiem_dispatch")
 
 
 def check_external(settings: Settings) -> None:

@@ -136,13 +136,13 @@ MakeTenant = Callable[..., Awaitable[UUID]]
 
 @pytest.fixture(scope="session")
 def make_tenant(owner: AsyncEngine) -> MakeTenant:
-    """Create a sandbox tenant; returns its id."""
+    """Create a tenant, a sandbox unless told otherwise; returns its id. A live one gets no schedule."""
 
-    async def make(business_date: date = date(2020, 9, 9), zone: str = "America/New_York") -> UUID:
+    async def make(business_date: date = date(2020, 9, 9), zone: str = "America/New_York", mode: str = "sandbox") -> UUID:
         tenant_id = new_id()
         slug = f"t-{tenant_id.hex[-12:]}"
         async with UnitOfWork(owner, tenant_id, Actor(ActorKind.OPERATOR)) as uow:
-            values = {"slug": slug, "name": "Test Lending", "zone": zone, "mode": "sandbox"}
+            values = {"slug": slug, "name": "Test Lending", "zone": zone, "mode": mode}
             await uow.execute(insert(tenants).values(id=tenant_id, business_date=business_date, **values))
             await uow.execute(insert(tenant_directory).values(slug=slug, tenant_id=tenant_id))
             await uow.add(business_days, business_date=business_date)

@@ -8,17 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
-from uuid import UUID
 
 from temporalio import workflow
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities import contracts
     from workflows import options
-    from workflows.close_of_business import CloseOfBusinessWorkflow, close, workflow_id
-    from workflows.messages import CloseOfBusinessInput, DateAdvanceInput, DateAdvanceStatus
+    from workflows.business_day import close_day, open_day, settle_day
+    from workflows.messages import DateAdvanceInput, DateAdvanceStatus
 
 DAYS_PER_RUN: Final = 25
 """After so many days the workflow continues as new, so that its history stays short."""
@@ -52,7 +49,7 @@ class DateAdvanceWorkflow:
             if state.day >= request.to_date:
                 break
             self._show("closing", f"the close of {state.day}")
-            await _close(request.tenant_id, state.day)
+            await close_day(request.tenant_id, state.day)
             state.day += _ONE_DAY
             if (state.day - first).days >= DAYS_PER_RUN:
                 tenant_id, advance_id = request.tenant_id, request.advance_id
@@ -72,13 +69,13 @@ class DateAdvanceWorkflow:
     async def _let_everything_happen(self, day: date) -> None:
         """Open a date and wait until nothing is pending on it, looking again in growing intervals."""
         self._show("opening", "a worker")
-        asked = contracts.BusinessDay(self._request.tenant_id, day)
-        pending = (await workflow.execute_local_activity(contracts.open_date, asked, **options.LOCAL)).count
+        tenant_id = self._request.tenant_id
+        pending = await open_day(tenant_id, day)
         pause = 1
         while pending:
             self._state.pending = pending
             self._show("settling the day", f"{pending} autopays")
-            pending = (await workflow.execute_activity(contracts.settle_day, asked, **options.BATCH)).count
+            pending = await settle_day(tenant_id, day)
             if pending:
                 await workflow.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
@@ -88,25 +85,3 @@ class DateAdvanceWorkflow:
         self._state.step, self._state.waiting_on = step, waiting_on
         details = f"{step} {self._state.day}, on the way to {self._request.to_date}; waiting on {waiting_on}"
         workflow.set_current_details(details)
-
-
-async def _close(tenant_id: UUID, day: date) -> None:
-    """The close is a workflow of its own, so that it has its own id, history and status; the advance waits for it."""
-    attributes = [
-        SearchAttributePair(options.TENANT_ID, str(tenant_id)),
-        SearchAttributePair(options.WORKFLOW_KIND, "close-of-business"),
-        SearchAttributePair(options.BUSINESS_DATE, day.isoformat()),
-    ]
-    try:
-        await workflow.execute_child_workflow(
-            CloseOfBusinessWorkflow.run,
-            CloseOfBusinessInput(tenant_id, day),
-            id=workflow_id(tenant_id, day),
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            search_attributes=TypedSearchAttributes(attributes),
-            static_summary=f"close of business {day}",
-        )
-    except WorkflowAlreadyStartedError:  # an operator ended it, or it is still running: closing twice is closing once
-        while not await close(tenant_id, day):
-            pass

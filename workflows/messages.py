@@ -53,6 +53,23 @@ class CloseOfBusinessStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class BusinessDayTickInput:
+    """The live tenant whose business date follows the calendar."""
+
+    tenant_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessDayTickStatus:
+    """Answer to the query `status`. `today`: the calendar's date, to which the business date is brought."""
+
+    step: str
+    waiting_on: str
+    business_date: date | None
+    today: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class DateAdvanceInput:
     """Move from `from_date` (open now) to `to_date`. `day`: where an earlier run of the same workflow has come to."""
 

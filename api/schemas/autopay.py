@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.engine import RowMapping
 
-from api.schemas.base import Amount, Date, Money, Schema
+from api.schemas.base import Amount, Date, Flag, Money, Schema
 from domain.autopay import AmountType, DraftStatus, EnrolmentStatus
 
 
@@ -35,7 +35,7 @@ class PauseRequest(Schema):
 class AutopayChange(Schema):
     """What a borrower changes: one or more of these."""
 
-    enabled: bool | None = Field(None, description="false pauses, true resumes")
+    enabled: Flag | None = Field(None, description="false pauses, true resumes")
     amount_type: AmountType | None = None
     amount: Amount | None = None
     payment_instrument_id: UUID | None = None

@@ -12,11 +12,13 @@ from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     PlainSerializer,
     PlainValidator,
+    Strict,
     StringConstraints,
     WithJsonSchema,
 )
@@ -96,8 +98,21 @@ Date = Annotated[
 ]
 """Input and output: a calendar date between FIRST_YEAR and LAST_YEAR."""
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-"""A name of something or somebody: not blank."""
+Count = Annotated[int, Strict()]
+"""A whole number; not "36", 36.0 or true, which pydantic would read as one."""
+
+Flag = Annotated[bool, Strict()]
+"""true or false; not "yes" or 1."""
+
+
+def _one_line(value: str) -> str:
+    if not value.isprintable() and any(ord(c) < 32 or ord(c) == 127 for c in value):
+        raise PydanticCustomError("invalid_text", "must be one line without control characters")
+    return value
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
+"""A name of something or somebody: not blank, one line."""
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 """Why somebody did something; kept in the audit trail."""

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field, create_model
 from sqlalchemy.engine import RowMapping
 
-from api.schemas.base import Date, Schema
+from api.schemas.base import Count, Date, Flag, Schema
 from domain.borrower import DetailKind
 from services.borrowers import WITH_A_PRIMARY, NewDetail
 
@@ -20,11 +20,11 @@ MAX_ENTRIES = 50
 class CommunicationPreferences(Schema):
     """How the borrower agreed to be reached; null: not said."""
 
-    email: bool | None = None
-    sms: bool | None = None
-    phone: bool | None = None
-    mail: bool | None = None
-    paperless: bool | None = None
+    email: Flag | None = None
+    sms: Flag | None = None
+    phone: Flag | None = None
+    mail: Flag | None = None
+    paperless: Flag | None = None
 
 
 class AddressIn(Schema):
@@ -35,19 +35,19 @@ class AddressIn(Schema):
     state: str = Field(description="two letters in the United States", examples=["NY"])
     postal_code: str = Field(examples=["12601"])
     country: str | None = Field(None, description="two letters; default US", examples=["US"])
-    is_primary: bool = False
+    is_primary: Flag = False
 
 
 class PhoneIn(Schema):
     phone_type: str | None = Field(None, description="mobile, home, work or other", examples=["mobile"])
     number: str = Field(examples=["+12125551234"])
-    is_primary: bool = False
+    is_primary: Flag = False
 
 
 class EmailIn(Schema):
     email_type: str | None = Field(None, description="personal, work or other", examples=["personal"])
     email: str = Field(examples=["john.doe@example.com"])
-    is_primary: bool = False
+    is_primary: Flag = False
 
 
 class EmployerIn(Schema):
@@ -57,7 +57,7 @@ class EmployerIn(Schema):
     start_date: str | None = Field(None, examples=["2015-03-01"])
     end_date: str | None = None
     monthly_income: str | None = Field(None, examples=["4500.00"])
-    is_primary: bool = Field(False, description="the current employer")
+    is_primary: Flag = Field(False, description="the current employer")
 
 
 class ReferenceIn(Schema):
@@ -74,7 +74,7 @@ class NoteIn(Schema):
 
 
 class CreditScoreIn(Schema):
-    score: int = Field(examples=[700])
+    score: Count = Field(examples=[700])
     bureau: str = Field(description="equifax, experian, transunion or other", examples=["experian"])
     model: str | None = Field(None, examples=["FICO 8"])
     scored_on: str = Field(examples=["2020-08-31"])
@@ -130,7 +130,7 @@ class Form:
 
 
 def _form(segment: str, kind: DetailKind, create: type[Schema], out: type[Entry]) -> Form:
-    optional: dict[str, Any] = {name: (info.annotation | None, None) for name, info in create.model_fields.items()}  # type: ignore[operator]
+    optional: dict[str, Any] = {name: (info.rebuild_annotation() | None, None) for name, info in create.model_fields.items()}
     change = create_model(f"{out.__name__}Change", __base__=Schema, **optional)
     return Form(segment, segment.replace("-", "_"), str(kind), kind, create, change, out)
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.engine import RowMapping
 
-from api.schemas.base import Amount, Date, Money, RateString, Schema
+from api.schemas.base import Amount, Count, Date, Money, RateString, Schema
 from api.schemas.borrowers import Borrower
 from api.schemas.payments import Payment
 from api.schemas.programs import Program
@@ -33,8 +33,8 @@ class LoanRequest(Schema):
     program_id: UUID
     principal_amount: Amount = Field(gt=0, examples=["10000.00"])
     interest_rate: RateString = Field(description="a year, of one", examples=["0.085"])
-    term_months: int | None = Field(None, ge=1, le=1200, examples=[36])
-    term_periods: int | None = Field(None, ge=1, le=5200, description="number of instalments")
+    term_months: Count | None = Field(None, ge=1, le=1200, examples=[36])
+    term_periods: Count | None = Field(None, ge=1, le=5200, description="number of instalments")
     origination_date: Date = Field(description="the date of the contract, from which interest runs")
     first_payment_date: Date
     loan_number: str | None = Field(None, description=LOAN_NUMBER, examples=["LN-0001"])

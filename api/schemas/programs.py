@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.engine import RowMapping
 
-from api.schemas.base import Name, Schema
+from api.schemas.base import Count, Flag, Name, Schema
 from domain.program import (
     AllocationScope,
     Component,
@@ -42,8 +42,8 @@ class LimitTerms(Schema):
     max_principal: str | None = Field(None, examples=["40000.00"])
     min_rate: str | None = Field(None, examples=["0"])
     max_rate: str | None = Field(None, examples=["0.36"])
-    min_periods: int | None = Field(None, examples=[12])
-    max_periods: int | None = Field(None, examples=[60])
+    min_periods: Count | None = Field(None, examples=[12])
+    max_periods: Count | None = Field(None, examples=[60])
 
 
 class ProgramTerms(Schema):
@@ -60,10 +60,10 @@ class ProgramTerms(Schema):
     allocation_order: list[Component] | None = Field(None, description="each component once", max_length=10)
     allocation_scope: AllocationScope | None = None
     extra_money: ExtraMoney | None = None
-    grace_days: int | None = Field(None, examples=[10])
+    grace_days: Count | None = Field(None, examples=[10])
     late_fee: LateFeeTerms | None = None
     payoff_interest: PayoffInterest | None = None
-    payoff_counts_today: bool | None = None
+    payoff_counts_today: Flag | None = None
     limits: LimitTerms | None = None
 
     def given(self) -> dict[str, Any]:

@@ -163,7 +163,8 @@ class UnitOfWork:
         message_name: str | None = None,
         search_attributes: dict[str, str] | None = None,
     ) -> UUID:
-        """Write a workflow intent: `action` is "start", or "signal" with a `message_name` and a unique `message_id`.
+        """Write a workflow intent: `action` is "start", or "signal" with a `message_name` and a unique `message_id`, or
+        "schedule" (at each midnight of payload["zone"], with payload["input"]) with a unique `message_id` a change.
 
         Delivered after commit, at least once; the unique key makes writing it twice an IntegrityError.
         """

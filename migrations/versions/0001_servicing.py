@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from migrations.security import append_only, protect
+from migrations.security import append_only, privileges_on_database, protect
 
 revision = "0001"
 down_revision = None
@@ -15,6 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    privileges_on_database()
     op.execute(
         "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION '% is append-only: post a correction instead', TG_TABLE_NAME; END $$"

@@ -34,7 +34,7 @@ def upgrade() -> None:
         sa.Column("next_attempt_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint("action IN ('start', 'signal')", name=op.f("ck_workflow_intents_action")),
+        sa.CheckConstraint("action IN ('start', 'signal', 'schedule')", name=op.f("ck_workflow_intents_action")),
         sa.CheckConstraint("status IN ('pending', 'delivered', 'dropped')", name=op.f("ck_workflow_intents_status")),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_workflow_intents")),
         sa.UniqueConstraint(

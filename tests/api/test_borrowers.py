@@ -172,6 +172,9 @@ async def test_nested_entries_are_added_listed_changed_and_removed(loan_officer:
         ("emails", {"email": "john@doe"}, "/email"),
         ("employers", {"monthly_income": "1e3"}, "/monthly_income"),
         ("employers", {"start_date": "0001-01-01"}, "/start_date"),
+        ("employers", {"start_date": "2020-W03-4"}, "/start_date"),
+        ("employers", {"is_primary": "yes"}, "/is_primary"),
+        ("credit-scores", {"score": "700"}, "/score"),
         ("references", {"name": "\u0007"}, "/name"),
         ("credit-scores", {"score": 901}, "/score"),
         ("credit-scores", {"bureau": "mine"}, "/bureau"),
@@ -183,6 +186,14 @@ async def test_a_wrong_entry_is_refused_at_its_pointer(
     path = f"{BORROWERS}/{await make_borrower(loan_officer)}/{segment}"
     refused = await loan_officer.post(path, json={**ENTRIES[segment], **change})
     assert (refused.status_code, pointers(refused)) == (422, {pointer})
+
+
+async def test_a_changed_entry_is_read_as_strictly_as_a_new_one(loan_officer: ApiClient) -> None:
+    path = f"{BORROWERS}/{await make_borrower(loan_officer)}/employers"
+    own = f"{path}/{(await loan_officer.post(path, json=ENTRIES['employers'])).json()['id']}"
+    for change in ({"is_primary": 1}, {"is_primary": "yes"}, {"start_date": "2020-W03-4"}):
+        refused = await loan_officer.patch(own, json=change)
+        assert (refused.status_code, pointers(refused)) == (422, {f"/{name}" for name in change})
 
 
 async def test_a_wrong_entry_of_a_new_borrower_is_named_where_it_was_sent(loan_officer: ApiClient) -> None:

@@ -115,6 +115,10 @@ async def test_a_loan_with_everything_that_can_be_expanded(admin: ApiClient) -> 
         ({"borrower_id": str(new_id())}, "/borrower_id"),
         ({"program_id": str(new_id())}, "/program_id"),
         ({"loan_number": "a\u0007b"}, "/loan_number"),
+        ({"loan_number": "LN-" + "9" * 20}, "/loan_number"),
+        ({"term_months": True}, "/term_months"),
+        ({"term_months": "36"}, "/term_months"),
+        ({"term_months": 36.0}, "/term_months"),
         ({"loan_number": " "}, "/loan_number"),
         ({"loan_number": "x" * 51}, "/loan_number"),
         ({"principal": "5000.00"}, "/principal"),
@@ -194,6 +198,32 @@ async def test_a_loan_is_not_disbursed_before_origination_or_in_the_future(admin
     refused = await admin.post(f"{LOANS}/{loan['id']}/disburse", json={"date": day})
     assert (refused.status_code, pointers(refused)) == (422, {"/date"})
     assert (await admin.get(f"{LOANS}/{loan['id']}")).json()["status"] == "boarding"
+
+
+async def test_a_loan_that_could_never_be_disbursed_is_not_booked(admin: ApiClient) -> None:
+    """Its leap year's interest is more than the level payment: refused while it can still be changed."""
+    terms = {"frequency": "annually", "period_interest": "day_count"}
+    body = await loan_body(
+        admin,
+        program_id=await make_program(admin, terms),
+        interest_rate="0.3599",
+        principal_amount="1234.56",
+        term_months=None,
+        term_periods=36,
+        first_payment_date="2021-09-09",
+    )
+    refused = await admin.post(LOANS, json=body)
+    assert (refused.status_code, pointers(refused)) == (422, {"/interest_rate"})
+    assert (await admin.get(LOANS)).json()["items"] == []
+    booked = await admin.post(LOANS, json={**body, "interest_rate": "0.2"})
+    disbursed = await admin.post(f"{LOANS}/{booked.json()['id']}/disburse", json={})
+    assert disbursed.status_code == 200, disbursed.text
+
+
+async def test_the_series_of_loan_numbers_goes_on_after_the_largest_given_one(admin: ApiClient) -> None:
+    await make_loan(admin, disbursed=False, loan_number="LN-999999999999")
+    numbers = [(await make_loan(admin, disbursed=False))["loan_number"] for _ in range(2)]
+    assert numbers == ["LN-1000000000000", "LN-1000000000001"]
 
 
 async def test_a_loan_of_the_future_waits_for_its_day(admin: ApiClient) -> None:

@@ -89,6 +89,10 @@ async def test_a_name_is_taken_once(admin: ApiClient) -> None:
     ("terms", "pointer"),
     [
         ({"grace_days": 91}, "/terms/grace_days"),
+        ({"grace_days": True}, "/terms/grace_days"),
+        ({"grace_days": "10"}, "/terms/grace_days"),
+        ({"payoff_counts_today": "yes"}, "/terms/payoff_counts_today"),
+        ({"limits": {"max_periods": "60"}}, "/terms/limits/max_periods"),
         ({"interest_method": "rule_of_78"}, "/terms/interest_method"),
         ({"late_fee": {"kind": "flat", "flat": "-1.00"}}, "/terms/late_fee/flat"),
         ({"late_fee": {"kind": "flat", "flat": 30}}, "/terms/late_fee/flat"),

@@ -58,7 +58,11 @@ async def test_what_is_absent_stays_and_null_removes(admin: ApiClient) -> None:
     [
         ({"zone": "Mars/Olympus"}, "/zone"),
         ({"zone": "../../etc/passwd"}, "/zone"),
+        ({"zone": "localtime"}, "/zone"),
+        ({"zone": "Factory"}, "/zone"),
         ({"zone": None}, "/zone"),
+        ({"name": "Acme\nBcc: all@example.com"}, "/name"),
+        ({"name": "Acme\u0007"}, "/name"),
         ({"name": ""}, "/name"),
         ({"name": None}, "/name"),
         ({"approval_limit": "-1.00"}, "/approval_limit"),

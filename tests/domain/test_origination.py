@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from fractions import Fraction
 
 import pytest
 
 from domain.apr import apr, round_apr
 from domain.errors import InvalidInput, InvalidTerms
+from domain.loan import LoanTerms
+from domain.money import MAX_MINOR
 from domain.origination import (
     book,
     check_booking_date,
     check_disbursement_date,
+    check_loan_number,
     check_terms,
     months_of_periods,
     periods_of_months,
 )
-from domain.program import DueDateRoll, Frequency, Limits, Program
+from domain.program import DueDateRoll, FirstPeriod, Frequency, Limits, PeriodInterest, Program
 from tests.domain.loans import EXAMPLE
 
 
@@ -45,6 +48,46 @@ def test_the_disclosed_apr_is_that_of_the_inferred_unit_period(periods: int, sta
     booked = book(terms)
     inferred = apr([(start, terms.principal)], [(row.due_date, row.payment) for row in booked.schedule.rows])
     assert booked.apr == round_apr(inferred, 4)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        Program(frequency=Frequency.ANNUALLY, period_interest=PeriodInterest.DAY_COUNT),
+        Program(frequency=Frequency.QUARTERLY, first_period=FirstPeriod.ACTUAL_365),
+    ],
+    ids=["a leap year", "a long first period"],
+)
+def test_a_loan_whose_level_payment_does_not_cover_the_interest_is_not_booked(program: Program) -> None:
+    start = date(2025, 12, 1)
+    terms = LoanTerms(program, 1_000_000, Fraction(1), 60, start, start + timedelta(days=366))
+    with pytest.raises(InvalidTerms) as refused:
+        book(terms)
+    (error,) = refused.value.errors
+    assert error.pointer == "/interest_rate"
+    assert "does not cover the interest of instalment" in error.message
+
+
+def test_no_amount_of_a_loan_is_beyond_the_largest_amount() -> None:
+    single = replace(EXAMPLE, program=Program(frequency=Frequency.SINGLE), periods=1, principal=MAX_MINOR)
+    with pytest.raises(InvalidTerms) as refused:
+        book(single)
+    (error,) = refused.value.errors
+    assert error.pointer == "/principal_amount"
+    assert "9999999999999.99" in error.message
+    assert book(replace(single, annual_rate=Fraction(0))).schedule.total_of_payments == MAX_MINOR
+
+
+@pytest.mark.parametrize("number", ["LN-0001", "LN-999999999999", "A-7", "LN-1234567890123X"])
+def test_a_loan_number_is_a_short_text(number: str) -> None:
+    assert check_loan_number(f" {number} ", "/loan_number") == number
+
+
+@pytest.mark.parametrize("number", ["", " ", "x" * 51, "a\tb", "LN-" + "9" * 13])
+def test_a_loan_number_that_would_exhaust_the_series_is_refused(number: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        check_loan_number(number, "/loan_number")
+    assert refused.value.errors[0].pointer == "/loan_number"
 
 
 def test_due_dates_are_rolled_where_the_program_rolls() -> None:

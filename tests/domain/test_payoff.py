@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -13,9 +14,9 @@ from domain.errors import InvalidInput, WrongState
 from domain.loan import Instalment, InstalmentStatus, LoanStatus, LoanTerms
 from domain.money import parse_amount
 from domain.payoff import payoff_on, payoff_quote
-from domain.program import PayoffInterest
+from domain.program import Component, ExtraMoney, PayoffInterest
 from domain.replay import replay
-from tests.domain.loans import EXAMPLE, LEVEL, events, run, state, under
+from tests.domain.loans import EXAMPLE, LEVEL, assert_books_agree, events, run, state, under
 
 CASE = Path(__file__).parents[3] / "shared" / "cases" / "example_loan.json"
 PER_DIEM = under(payoff_interest=PayoffInterest.PER_DIEM)
@@ -59,11 +60,44 @@ def test_per_diem_counts_days_since_the_last_due_date_and_today_if_the_program_s
     assert payoff_quote(PER_DIEM_TODAY, state(day, *paid, terms=PER_DIEM_TODAY), day).interest == 120
 
 
-@pytest.mark.parametrize("terms", [EXAMPLE, PER_DIEM])
-def test_what_was_paid_of_the_current_period_is_not_asked_for_again(terms: LoanTerms) -> None:
-    loan = state(date(2020, 9, 24), (date(2020, 9, 24), LEVEL), terms=terms)
-    quote = payoff_quote(terms, loan, date(2020, 10, 1))
-    assert (quote.interest, quote.total) == (0, loan.principal_balance)
+@pytest.mark.parametrize(
+    ("terms", "unearned"),
+    [(EXAMPLE, 3699 - 2713), (PER_DIEM, 3699 - 2642)],  # 22 of 30 days; 9,739.52 x 4.5 % x 22 / 365
+)
+def test_interest_paid_ahead_of_its_days_comes_back_at_a_payoff(terms: LoanTerms, unearned: int) -> None:
+    """15 USC 1615(a)(1): whoever prepays in full gets the unearned part of the interest back."""
+    early, day = (date(2020, 9, 24), LEVEL), date(2020, 10, 1)
+    loan = state(early[0], early, terms=terms)
+    quote = payoff_quote(terms, loan, day)
+    assert (quote.interest, quote.total) == (-unearned, loan.principal_balance - unearned)
+    result = run(day, early, (day, quote.total), terms=terms)
+    assert (result.state.status, result.state.unapplied) == (LoanStatus.PAID_OFF, 0)
+    last = result.allocations["p2"]
+    assert (last.interest, last.principal) == (-unearned, 1_000_000 - 26048)
+    assert sum(result.accruals.values()) == 3699 - unearned
+    assert sum(row.interest_paid for row in result.state.instalments) == 3699 - unearned
+    assert_books_agree(result)
+
+
+def test_interest_of_periods_paid_far_ahead_comes_back_at_a_payoff() -> None:
+    terms = under(extra_money=ExtraMoney.ADVANCE_DUE)
+    ahead, day = (date(2020, 9, 20), 18 * LEVEL), date(2020, 9, 21)
+    quote = payoff_quote(terms, state(ahead[0], ahead, terms=terms), day)
+    earned = round(3699 * 12 / 30)
+    assert quote.total == 1_000_000 + earned - 18 * LEVEL
+    result = run(day, ahead, (day, quote.total), terms=terms)
+    assert (result.state.status, result.state.unapplied) == (LoanStatus.PAID_OFF, 0)
+    assert sum(result.accruals.values()) == earned
+    assert_books_agree(result)
+
+
+def test_a_cent_less_than_the_payoff_does_not_pay_off() -> None:
+    for terms in (EXAMPLE, PER_DIEM, PER_DIEM_TODAY, under(extra_money=ExtraMoney.ADVANCE_DUE)):
+        for paid in ([], [(date(2020, 9, 24), LEVEL)], [(date(2020, 9, 24), 3 * LEVEL)]):
+            for day in (date(2020, 10, 1), date(2020, 10, 9), date(2020, 12, 30)):
+                total = payoff_quote(terms, state(day, *paid, terms=terms), day).total
+                assert state(day, *paid, (day, total - 1), terms=terms).status is LoanStatus.ACTIVE
+                assert state(day, *paid, (day, total), terms=terms).status is LoanStatus.PAID_OFF
 
 
 def test_past_due_interest_and_fees_are_in_the_payoff() -> None:
@@ -111,6 +145,41 @@ def test_paying_every_instalment_pays_off_even_where_the_per_diem_quote_is_highe
     assert payoff_quote(PER_DIEM_TODAY, state(day, *before, terms=PER_DIEM_TODAY), day).total == last + 2
     loan = state(day, *before, (day, last), terms=PER_DIEM_TODAY)
     assert (loan.status, loan.paid_off_on, loan.unapplied) == (LoanStatus.PAID_OFF, day, 0)
+
+
+_PRINCIPAL_FIRST = (Component.FEES, Component.PRINCIPAL, Component.INTEREST)
+
+
+@pytest.mark.parametrize(
+    ("paid", "left"),
+    [
+        ([500_000], 501_849),
+        ([1_000_000], 1849),  # 15 days of 10,000.00 x 4.5 % / 365
+        ([1_001_848], 1),
+        ([500_000, 500_000, 1848], 1),
+        ([500_000, 501_849], 0),
+    ],
+)
+def test_principal_paid_before_its_interest_takes_none_of_the_period_s_days_away(paid: list[int], left: int) -> None:
+    terms = replace(under(payoff_interest=PayoffInterest.PER_DIEM, allocation_order=_PRINCIPAL_FIRST), periods=1)
+    day = date(2020, 9, 24)
+    loan = state(day, *((day, amount) for amount in paid), terms=terms)
+    assert loan.unapplied == 0
+    if not left:
+        assert loan.status is LoanStatus.PAID_OFF
+        return
+    quote = payoff_quote(terms, loan, day)
+    assert (loan.status, quote.total) == (LoanStatus.ACTIVE, left)
+    assert quote.per_diem == loan.per_diem == Fraction(1_000_000 * 45, 1000 * 365)
+
+
+def test_an_instalment_whose_unearned_interest_a_payoff_cuts_is_paid_on_that_day() -> None:
+    terms = under(allocation_order=_PRINCIPAL_FIRST, extra_money=ExtraMoney.ADVANCE_DUE)
+    second = state(terms.contract_date, terms=terms).instalments[1]
+    ahead = (date(2020, 9, 10), LEVEL + second.principal + 1)
+    loan = state(date(2020, 9, 11), ahead, (date(2020, 9, 11), 1_000_000), terms=terms)
+    assert (loan.status, loan.instalments[1].interest) == (LoanStatus.PAID_OFF, 0)
+    assert [row.paid_on for row in loan.instalments] == [date(2020, 9, 10)] + 35 * [date(2020, 9, 11)]
 
 
 def test_there_is_no_payoff_of_a_loan_that_is_not_active() -> None:

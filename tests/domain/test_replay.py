@@ -153,11 +153,6 @@ def test_money_in_advance_pays_the_following_instalments_interest_and_all() -> N
     assert loan.accrued_interest == 0
 
 
-def test_a_program_may_leave_extra_money_unapplied() -> None:
-    loan = state(date(2020, 9, 20), (date(2020, 9, 20), LEVEL + 777), terms=under(extra_money=ExtraMoney.UNAPPLIED))
-    assert (loan.unapplied, loan.principal_balance) == (777, 1_000_000 - 26048)
-
-
 def test_payoff_in_the_middle_of_a_period_saves_the_interest_of_the_days_not_used() -> None:
     result = run(date(2020, 9, 24), (date(2020, 9, 24), 1_000_000 + 1850))  # 36.99 x 15 / 30 = 18.495
     loan = result.state

@@ -1,8 +1,8 @@
-"""Asking for the business date to move."""
+"""How the business date moves: a sandbox's when asked, a live tenant's with the calendar."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 import pytest
@@ -11,6 +11,7 @@ from sqlalchemy import update
 from domain.errors import Conflict, InvalidInput, WrongState
 from infra.db.models.tenancy import tenants
 from services import dates
+from tests.conftest import MakeTenant
 from tests.services.lending import UowOf
 
 
@@ -38,6 +39,26 @@ async def test_a_live_tenants_date_is_not_moved_by_hand(uow_of: UowOf, tenant: U
         with pytest.raises(WrongState) as refused:
             await dates.request_advance(uow, date(2020, 9, 10))
     assert (refused.value.state, refused.value.allowed) == ("live", ("sandbox",))
+
+
+@pytest.mark.parametrize(
+    ("zone", "today"),
+    [("Pacific/Kiritimati", date(2026, 3, 1)), ("UTC", date(2026, 2, 28)), ("Pacific/Pago_Pago", date(2026, 2, 27))],
+)
+async def test_the_calendar_is_that_of_the_tenants_zone(
+    uow_of: UowOf, make_tenant: MakeTenant, zone: str, today: date
+) -> None:
+    tenant = await make_tenant(date(2026, 2, 25), zone, "live")
+    async with uow_of(tenant) as uow:
+        instant = datetime(2026, 2, 28, 10, 30, tzinfo=UTC)
+        assert await dates.calendar(uow, instant) == (date(2026, 2, 25), today)
+
+
+async def test_a_sandbox_does_not_follow_the_calendar(uow_of: UowOf, tenant: UUID) -> None:
+    async with uow_of(tenant) as uow:
+        with pytest.raises(WrongState) as refused:
+            await dates.calendar(uow, datetime(2026, 2, 28, tzinfo=UTC))
+    assert (refused.value.state, refused.value.allowed) == ("sandbox", ("live",))
 
 
 async def test_opening_a_date_twice_or_late_opens_it_once(uow_of: UowOf, tenant: UUID) -> None:

@@ -36,11 +36,12 @@ workflow_intents = tenant_table(
     timestamp("created_at"),
     UniqueConstraint("tenant_id", "workflow_id", "action", "message_id"),
     Index("ix_workflow_intents_pending", "next_attempt_at", postgresql_where=text("status = 'pending'")),
-    CheckConstraint("action IN ('start', 'signal')", name="action"),
+    CheckConstraint("action IN ('start', 'signal', 'schedule')", name="action"),
     CheckConstraint("status IN ('pending', 'delivered', 'dropped')", name="status"),
 )
-"""A workflow to start, or to tell something: written in the transaction of its cause, delivered after commit (and again
-by the dispatcher until it is). Carries ids only, no personal data: the dispatcher's role reads it across tenants."""
+"""A workflow to start, to tell something, or to start at each midnight of a zone (`workflow_id` is then the schedule's):
+written in the transaction of its cause, delivered after commit (and again by the dispatcher until it is). Carries ids
+only, no personal data: the dispatcher's role reads it across tenants."""
 
 autopay_enrolments = tenant_table(
     "autopay_enrolments",
