@@ -76,6 +76,24 @@ async def test_a_preview_says_what_recording_does(uow_of: UowOf, loan_officer: A
     assert (recorded["principal_applied"], recorded["fees_applied"]) == ("10000.00", "30.00")
 
 
+async def test_a_payoff_gives_interest_paid_ahead_of_its_days_back(
+    uow_of: UowOf, loan_officer: ApiClient, tenant: UUID
+) -> None:
+    loan_id = await active_loan(uow_of, tenant)
+    await jump(uow_of, tenant, date(2020, 9, 24))
+    await loan_officer.post(path(loan_id), json={"amount": "297.47", "payment_method": "ach"})
+    await jump(uow_of, tenant, date(2020, 10, 1))
+    payoff = (await loan_officer.get(f"/api/v1/loans/{loan_id}/payoff")).json()
+    assert (payoff["principal"], payoff["interest"], payoff["total"]) == ("9739.52", "-9.86", "9729.66")
+    paid = await loan_officer.post(path(loan_id), json={"amount": payoff["total"], "payment_method": "wire"})
+    assert paid.status_code == 201
+    applied = ("principal_applied", "interest_applied", "fees_applied", "overpayment")
+    assert [paid.json()[name] for name in applied] == ["9739.52", "-9.86", "0.00", "0.00"]
+    async with uow_of(tenant) as uow:
+        assert (await uow.one(select(loans.c.status).where(loans.c.id == loan_id), "loan"))["status"] == "paid_off"
+        await assert_consistent(uow, loan_id)
+
+
 async def test_a_payment_shows_where_its_money_went(uow_of: UowOf, loan_officer: ApiClient, tenant: UUID) -> None:
     loan_id = await active_loan(uow_of, tenant)
     await jump(uow_of, tenant, date(2020, 10, 21))
@@ -152,13 +170,12 @@ async def test_a_hundred_different_payments_at_once_on_one_loan(
         await assert_consistent(uow, loan_id)
 
 
-@pytest.mark.parametrize("extra", ["advance_due", "unapplied"])
-async def test_what_is_over_goes_where_the_program_says(
-    uow_of: UowOf, loan_officer: ApiClient, tenant: UUID, extra: str
+async def test_a_program_may_pay_following_instalments_with_what_is_over(
+    uow_of: UowOf, loan_officer: ApiClient, tenant: UUID
 ) -> None:
-    loan_id = await active_loan(uow_of, tenant, under(extra_money=extra))
+    loan_id = await active_loan(uow_of, tenant, under(extra_money="advance_due"))
     body = (await loan_officer.post(path(loan_id, "preview"), json={"amount": "600.00"})).json()
-    assert body["overpayment"] == ("302.53" if extra == "unapplied" else "0.00")
+    assert (body["interest_applied"], body["overpayment"]) == ("78.57", "0.00")  # 36.99 + 36.52 + 5.06
 
 
 class TestLists:
