@@ -15,8 +15,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import AdvanceRef, BusinessDay, Calendar, CloseRound, Instant, Pages, Pending
 from activities.step import step
+from domain.errors import WrongState
 from infra.db.repositories import autopay as repository
-from infra.db.repositories import business_days as days
 from infra.temporal import RPC_TIMEOUT
 from services import autopay, close_of_business, dates
 
@@ -42,11 +42,11 @@ class DateActivities:
         until = time.monotonic() + request.seconds
         on = request.business_date
         async with step(self._engine, request.tenant_id) as uow:
-            day = await days.business_day(uow, on)
-            if day is None or day["closed_at"] is not None:
-                return Pages(done=True)
-        async with step(self._engine, request.tenant_id) as uow:
-            await close_of_business.settle_due(uow, on)
+            day = await close_of_business.opened_day(uow, on)
+        if day["closed_at"] is not None:
+            return Pages(done=True)
+        if not await self._settle(request, until):
+            return Pages(done=False)
         cursor: UUID | None = day["cursor"]
         while time.monotonic() < until:
             async with step(self._engine, request.tenant_id) as uow:
@@ -56,13 +56,25 @@ class DateActivities:
                 return Pages(done=True)
         return Pages(done=False)
 
+    async def _settle(self, request: CloseRound, until: float) -> bool:
+        """Settle what is due, page by page; returns whether nothing is left."""
+        while True:
+            async with step(self._engine, request.tenant_id) as uow:
+                settled = await close_of_business.settle_due(uow, request.business_date)
+            _alive()
+            if settled < close_of_business.PAGE:
+                return True
+            if time.monotonic() >= until:
+                return False
+
     async def _finish(self, request: CloseRound) -> bool:
         """Close the date, unless a loan has become active behind the pages' backs: then they begin anew."""
         async with step(self._engine, request.tenant_id) as uow:
-            if await days.is_behind(uow, request.business_date):
+            try:
+                await close_of_business.finish_close(uow, request.business_date)
+            except WrongState:
                 return False
-            await close_of_business.finish_close(uow, request.business_date)
-            return True
+        return True
 
     @activity.defn
     async def open_date(self, request: BusinessDay) -> Pending:

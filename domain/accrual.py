@@ -6,10 +6,10 @@ A period earns its interest by elapsed days of its actual days, and never less t
 
 from __future__ import annotations
 
-from calendar import monthrange
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from domain.calendars import last_of_month
 from domain.loan import LoanStatus
 from domain.payoff import accrued_in_period
 from domain.working import Book
@@ -57,7 +57,7 @@ class MonthlyAccruals:
         """Close every month that ends before `day`, before anything of `day` happens to the book."""
         month = self._month
         while month is not None and (month.year, month.month) < (day.year, day.month):
-            last = month.replace(day=monthrange(month.year, month.month)[1])
+            last = last_of_month(month)
             self._close(book, month, last)
             # nothing is earned any more once the loan is not active: no need to visit every month after it
             month = last + timedelta(days=1) if book.status is LoanStatus.ACTIVE else day.replace(day=1)

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from domain.amortization import amortize
-from domain.calendars import add_months
+from domain.calendars import FIRST_YEAR, LAST_YEAR, add_months
 from domain.errors import FieldError, InvalidInput, InvalidTerms
 from domain.loan import Boarded, LoanStatus, LoanTerms
 from domain.money import format_amount, parse_amount, parse_rate
@@ -205,7 +205,7 @@ class _Row:
             year = int(named[2]) if len(named[2]) == 4 else 2000 + int(named[2])
         elif iso:
             year, month = int(iso[1]), int(iso[2])
-        if 1900 <= year <= 2200 and 1 <= month <= 12:
+        if FIRST_YEAR <= year <= LAST_YEAR and 1 <= month <= 12:
             return date(year, month, day)
         self.wrong(name, 'must be a month such as "Jan-18" or "2018-01"')
         return date(2000, 1, day)

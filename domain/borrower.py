@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
+from domain.calendars import FIRST_YEAR, LAST_YEAR
 from domain.errors import FieldError, InvalidInput
 from domain.money import format_amount, parse_amount
 
@@ -116,11 +117,15 @@ def _text(longest: int = 200, *, lines: bool = False) -> Check:
 
 def _date(value: Any, pointer: str) -> str:
     try:
-        if isinstance(value, str) and _ISO_DATE.fullmatch(value) and 1900 <= date.fromisoformat(value).year <= 2200:
+        if (
+            isinstance(value, str)
+            and _ISO_DATE.fullmatch(value)
+            and FIRST_YEAR <= date.fromisoformat(value).year <= LAST_YEAR
+        ):
             return value
     except ValueError:
         pass
-    raise InvalidInput.at(pointer, 'must be a date such as "2020-10-09", from 1900 to 2200')
+    raise InvalidInput.at(pointer, f'must be a date such as "2020-10-09", from {FIRST_YEAR} to {LAST_YEAR}')
 
 
 def _amount(value: Any, pointer: str) -> str:

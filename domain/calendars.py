@@ -18,6 +18,9 @@ PERIODS_PER_YEAR: dict[Frequency, int] = {
 }
 """Periods in a year, by which a yearly rate is divided. `single` has none: its one period is the whole term."""
 
+FIRST_YEAR, LAST_YEAR = 1900, 2200
+"""No date that people or tapes give lies outside these years, and no date of a loan beyond them."""
+
 _DAYS_PER_PERIOD = {Frequency.WEEKLY: 7, Frequency.BIWEEKLY: 14}
 _MONTHS_PER_PERIOD = {Frequency.MONTHLY: 1, Frequency.QUARTERLY: 3, Frequency.ANNUALLY: 12}
 _MONTH_LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -35,6 +38,11 @@ def month_length(year: int, month: int) -> int:
 def ends_month(day: date) -> bool:
     """Whether `day` is the last day of its month."""
     return day.day == month_length(day.year, day.month)
+
+
+def last_of_month(day: date) -> date:
+    """The last day of the month of `day`."""
+    return day.replace(day=month_length(day.year, day.month))
 
 
 def add_months(day: date, months: int, anchor_day: int | None = None) -> date:

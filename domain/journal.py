@@ -5,12 +5,12 @@ A correction is therefore more entries: the mirror of what was posted, and the r
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
+from domain.calendars import last_of_month
 from domain.chart import Account
 
 
@@ -49,7 +49,6 @@ class Entry:
     kind: EntryKind
     effective_date: date
     payment_id: str | None
-    fee_key: str | None
     transfers: tuple[Transfer, ...]
 
 
@@ -118,14 +117,13 @@ def accrual_corrections(implied: Mapping[date, int], posted: Mapping[date, int],
         sides = (Account.ACCRUED_INTEREST, Account.INTEREST_INCOME)
         debit, credit = sides if delta > 0 else sides[::-1]
         own = (business_date.year, business_date.month) == (month.year, month.month)
-        effective = business_date if own else month.replace(day=monthrange(month.year, month.month)[1])
+        effective = business_date if own else last_of_month(month)
         result.append(
             Entry(
                 key=f"accrual:{month:%Y-%m}",
                 kind=EntryKind.ACCRUAL,
                 effective_date=effective,
                 payment_id=None,
-                fee_key=None,
                 transfers=(Transfer(debit, credit, abs(delta)),),
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -9,14 +10,12 @@ from decimal import Decimal
 from domain.amortization import Row, Schedule, build_schedule, first_uncovered
 from domain.apr import UnitKind, UnitPeriod, apr, round_apr
 from domain.borrower import check_text
-from domain.calendars import PERIODS_PER_YEAR, due_dates
+from domain.calendars import FIRST_YEAR, LAST_YEAR, PERIODS_PER_YEAR, due_dates
 from domain.errors import FieldError, InvalidInput, InvalidTerms
 from domain.loan import LoanTerms
 from domain.money import MAX_MINOR, format_amount, format_rate
 from domain.program import DueDateRoll, Frequency
 
-LAST_YEAR = 2200
-"""No date of a loan lies beyond this year."""
 LONGEST_FIRST_PERIOD = timedelta(days=366)
 FARTHEST_ORIGINATION = timedelta(days=366)
 """A loan can be booked ahead of its origination, but not further: what is further is a typing error."""
@@ -80,8 +79,8 @@ def check_terms(terms: LoanTerms) -> None:
 
 def _check_dates(terms: LoanTerms, single: bool) -> list[FieldError]:
     start, first = terms.contract_date, terms.first_due_date
-    if not 1900 <= start.year <= LAST_YEAR:
-        return [FieldError("/origination_date", f"must be in the years 1900 to {LAST_YEAR}", "invalid_date")]
+    if not FIRST_YEAR <= start.year <= LAST_YEAR:
+        return [FieldError("/origination_date", f"must be in the years {FIRST_YEAR} to {LAST_YEAR}", "invalid_date")]
     if first <= start:
         return [FieldError("/first_payment_date", f"must be after the origination date {start}", "invalid_due_dates")]
     if not single and first - start > LONGEST_FIRST_PERIOD:
@@ -147,24 +146,30 @@ def contractual_due_dates(terms: LoanTerms) -> list[date]:
     return due_dates(program.frequency, terms.first_due_date, terms.periods, roll_rule=program.due_date_roll)
 
 
-def book(terms: LoanTerms) -> Booked:
-    """The schedule and the APR a loan is booked with.
-
-    Raises InvalidTerms for terms that have no schedule, or one that could not be serviced: at /interest_rate where the
-    level payment does not cover the interest, at /principal_amount where the payments sum to more than MAX_MINOR.
-    """
+def contractual_schedule(terms: LoanTerms, dates: Sequence[date]) -> Schedule:
+    """The schedule of a loan's contract on its due dates (`contractual_due_dates`). Raises InvalidTerms for terms that
+    have none."""
     program = terms.program
-    schedule = build_schedule(
+    return build_schedule(
         terms.principal,
         terms.annual_rate,
         terms.contract_date,
-        contractual_due_dates(terms),
+        dates,
         frequency=program.frequency,
         period_interest=program.period_interest,
         day_count=program.day_count,
         first_period=program.first_period,
         rounding=program.rounding,
     )
+
+
+def book(terms: LoanTerms) -> Booked:
+    """The schedule and the APR a loan is booked with.
+
+    Raises InvalidTerms for terms that have no schedule, or one that could not be serviced: at /interest_rate where the
+    level payment does not cover the interest, at /principal_amount where the payments sum to more than MAX_MINOR.
+    """
+    schedule = contractual_schedule(terms, contractual_due_dates(terms))
     _check_serviceable(schedule)
     return disclose(terms, schedule.rows, schedule.level_payment)
 

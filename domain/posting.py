@@ -57,7 +57,7 @@ def settlement(payment_id: str, amount: int, on: date) -> Entry:
 
 def late_fee(key: str, amount: int, on: date) -> Entry:
     """A late fee was assessed: 1120 / 4010. `key` is the fee's."""
-    return _entry(key, EntryKind.LATE_FEE, on, [(Account.LATE_FEES, Account.LATE_FEE_INCOME, amount)], fee_key=key)
+    return _entry(key, EntryKind.LATE_FEE, on, [(Account.LATE_FEES, Account.LATE_FEE_INCOME, amount)])
 
 
 def _entry(
@@ -67,7 +67,6 @@ def _entry(
     moves: list[tuple[Account, Account, int]],
     *,
     payment_id: str | None = None,
-    fee_key: str | None = None,
 ) -> Entry:
     transfers = tuple(Transfer(debit, credit, amount) for debit, credit, amount in moves if amount)
-    return Entry(key, kind, on, payment_id, fee_key, transfers)
+    return Entry(key, kind, on, payment_id, transfers)

@@ -12,11 +12,11 @@ from datetime import date
 from fractions import Fraction
 from functools import lru_cache
 
-from domain.amortization import Row, amortize, build_schedule, first_uncovered, period_factors
+from domain.amortization import Row, amortize, first_uncovered, period_factors
 from domain.errors import InvalidInput, InvalidTerms
 from domain.loan import Boarded, LoanStatus, LoanTerms
 from domain.money import format_amount
-from domain.origination import contractual_due_dates
+from domain.origination import contractual_due_dates, contractual_schedule
 from domain.payoff import accrued_in_period
 
 
@@ -107,17 +107,7 @@ def contract(terms: LoanTerms) -> Contract:
     """
     program = terms.program
     dates = tuple(contractual_due_dates(terms))
-    schedule = build_schedule(
-        terms.principal,
-        terms.annual_rate,
-        terms.contract_date,
-        dates,
-        frequency=program.frequency,
-        period_interest=program.period_interest,
-        day_count=program.day_count,
-        first_period=program.first_period,
-        rounding=program.rounding,
-    )
+    schedule = contractual_schedule(terms, dates)
     factors = period_factors(
         terms.annual_rate,
         terms.contract_date,

@@ -7,7 +7,6 @@ docker-compose.yml; neither has a second way of naming things.
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Mapping
 from enum import StrEnum
@@ -69,7 +68,9 @@ class Settings(BaseSettings):
 
     database_url: DatabaseUrl = SecretStr("")  # role perdiem_app: row-level security applies
     database_owner_url: DatabaseUrl = SecretStr("")  # role perdiem_owner: migrations only
-    database_dispatch_url: DatabaseUrl = SecretStr("")  # role perdiem_dispatch: what is found before the tenant is
+    database_dispatch_url: DatabaseUrl = SecretStr(
+        ""
+    )  # role perdiem_dispatch: workflow intents of every tenant, nothing else
     database_pool_size: int = Field(default=10, ge=1, le=200)
 
     temporal_address: str = ""  # host:port
@@ -116,7 +117,7 @@ class Settings(BaseSettings):
             )
 
     def derive_key(self, purpose: str, length: int = 32) -> bytes:
-        """Returns `length` key bytes for one purpose ("jwt", "field-encryption", ...), by HKDF-SHA256 of
+        """Returns `length` key bytes for one purpose ("access-token", "field-encryption", ...), by HKDF-SHA256 of
         `secret_key`. Keys of two purposes tell nothing about each other.
 
         Raises: SettingsError when `secret_key` is absent or shorter than 32 characters.
@@ -126,10 +127,6 @@ class Settings(BaseSettings):
         if len(secret) < 32:
             raise SettingsError(f"{ENV_PREFIX}SECRET_KEY must have at least 32 characters, it has {len(secret)}.")
         return HKDF(algorithm=SHA256(), length=length, salt=None, info=f"perdiem/{purpose}".encode()).derive(secret)
-
-    def derive_secret(self, purpose: str) -> str:
-        """The same as `derive_key`, as URL-safe text."""
-        return base64.urlsafe_b64encode(self.derive_key(purpose)).decode()
 
 
 def _text(value: object) -> str:

@@ -1,6 +1,6 @@
-"""Documents, statements and loan tapes in S3.
+"""Documents in S3.
 
-Objects are written by our processes (`put`, `put_stream`) or by a browser through a presigned URL that fixes the
+Objects are written by our processes (`put`) or by a browser through a presigned URL that fixes the
 size, the type and the SHA-256 of what may be stored under it. Keys are chosen by services, never by a user.
 """
 
@@ -10,7 +10,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -24,12 +24,10 @@ from infra.settings import Settings
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
-    from types_boto3_s3.type_defs import CompletedPartTypeDef
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PART_BYTES = 8 * 1024 * 1024  # S3 takes no part below 5 MiB but the last
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _BUCKET_IS_THERE = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 
@@ -99,30 +97,6 @@ class ObjectStore:
         )
         return StoredObject(key, len(body), content_type, digest.hexdigest())
 
-    async def put_stream(self, key: str, chunks: AsyncIterator[bytes], content_type: str) -> StoredObject:
-        """Stores what `chunks` yields, holding at most one part in memory. An upload that fails leaves no object.
-
-        Returns: the object with its true size and SHA-256 (S3 itself keeps only a checksum of the parts).
-        """
-        created = await self._call(
-            key, self._client.create_multipart_upload, Bucket=self._bucket, Key=key, ContentType=content_type
-        )
-        upload: dict[str, Any] = {"Bucket": self._bucket, "Key": key, "UploadId": created["UploadId"]}
-        digest, size = hashlib.sha256(), 0
-        parts: list[CompletedPartTypeDef] = []
-        try:
-            async for part in _parts(chunks):
-                digest.update(part)
-                size += len(part)
-                number = len(parts) + 1
-                stored = await self._call(key, self._client.upload_part, **upload, PartNumber=number, Body=part)
-                parts.append({"PartNumber": number, "ETag": stored["ETag"]})
-            await self._call(key, self._client.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts})
-        except BaseException:
-            await asyncio.shield(self._call(key, self._client.abort_multipart_upload, **upload))
-            raise
-        return StoredObject(key, size, content_type, digest.hexdigest())
-
     async def get(self, key: str, *, first: int | None = None) -> bytes:
         """The bytes of an object, or its `first` bytes (fewer when it is shorter).
 
@@ -173,15 +147,6 @@ class ObjectStore:
             await self._call(key, self._client.delete_object, Bucket=self._bucket, Key=key)
         except ObjectMissingError:
             return
-
-    async def keys(self, prefix: str) -> list[str]:
-        """The keys under a prefix, in order."""
-
-        def read() -> list[str]:
-            pages: Iterable[Any] = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-            return [item["Key"] for page in pages for item in page.get("Contents", [])]
-
-        return await self._call(prefix, read)
 
     def presign_upload(self, key: str, *, content_type: str, size: int, sha256: str, expires: timedelta) -> PresignedUpload:
         """A URL under which exactly one content may be stored: `size` bytes with this SHA-256 (hex) and type."""
@@ -236,20 +201,6 @@ def _client(settings: Settings, endpoint: str) -> S3Client:
             request_checksum_calculation="when_required",
         ),
     )
-
-
-async def _parts(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Chunks of any size as parts of PART_BYTES; at least one part, so that an empty stream is an empty object."""
-    buffer = bytearray()
-    sent = False
-    async for chunk in chunks:
-        buffer += chunk
-        while len(buffer) >= PART_BYTES:
-            yield bytes(buffer[:PART_BYTES])
-            del buffer[:PART_BYTES]
-            sent = True
-    if buffer or not sent:
-        yield bytes(buffer)
 
 
 def _code(error: ClientError) -> str:

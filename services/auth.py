@@ -82,8 +82,8 @@ class Login:
     host: str | None = None
 
 
-def _wrong() -> Unauthenticated:
-    """One answer for an unknown address, a wrong password, a locked and a disabled account."""
+def refusal() -> Unauthenticated:
+    """Why a login was refused: one answer for an unknown address, a wrong password, a locked and a disabled account."""
     return Unauthenticated(
         "Wrong email address or password, or too many failed attempts in the last minutes.", code="invalid_credentials"
     )
@@ -149,11 +149,6 @@ class _Try:
     matches: bool
 
 
-def refusal() -> Unauthenticated:
-    """Why a login was refused: it does not say."""
-    return _wrong()
-
-
 async def _judge(platform: Platform, uow: UnitOfWork, tried: _Try, mails: list[Mail]) -> Tokens | None:
     """Count a failure or open a session, under the user's row lock: attempts at the same time count one by one."""
     user = await uow.one_or_none(select(users).where(users.c.id == tried.account.user_id).with_for_update())
@@ -189,7 +184,7 @@ async def open_session(platform: Platform, uow: UnitOfWork, user_id: UUID) -> To
         id=claims.session_id,
         user_id=user_id,
         refresh_hash=digest(tokens.refresh),
-        expires_at=uow.recorded_at + SESSION_IDLE,
+        expires_at=_session_end(uow.recorded_at, uow.recorded_at),
         created_at=uow.recorded_at,
     )
     return tokens
@@ -197,8 +192,17 @@ async def open_session(platform: Platform, uow: UnitOfWork, user_id: UUID) -> To
 
 def _tokens(platform: Platform, claims: Claims, opened_at: datetime, now: datetime) -> Tokens:
     access = issue(platform.vault.access_token_key, claims, now + ACCESS_LIFETIME)
-    refresh = issue(platform.vault.refresh_token_key, claims, min(now + SESSION_IDLE, opened_at + SESSION_LONGEST))
+    refresh = issue(platform.vault.refresh_token_key, claims, _session_end(opened_at, now))
     return Tokens(access, refresh, int(ACCESS_LIFETIME.total_seconds()))
+
+
+def _session_end(opened_at: datetime, now: datetime) -> datetime:
+    """When a session that is opened or refreshed now ends, unless it is refreshed again."""
+    return min(now + SESSION_IDLE, opened_at + SESSION_LONGEST)
+
+
+def _session_ended() -> Unauthenticated:
+    return Unauthenticated("The session has ended; log in again.", code="session_ended")
 
 
 async def check_session(engine: AsyncEngine, vault: Vault, clock: Clock, token: str) -> Session:
@@ -217,7 +221,7 @@ async def check_session(engine: AsyncEngine, vault: Vault, clock: Clock, token: 
         )
         now = uow.recorded_at
     if row is None or row["expires_at"] <= now:
-        raise Unauthenticated("The session has ended; log in again.", code="session_ended")
+        raise _session_ended()
     return Session(claims.tenant_id, claims.user_id, claims.session_id, Role(row["role"]), row["borrower_id"])
 
 
@@ -227,23 +231,22 @@ async def refresh(platform: Platform, token: str) -> Tokens:
     Raises Unauthenticated.
     """
     claims = read(platform.vault.refresh_token_key, token, platform.clock())
-    ended = Unauthenticated("The session has ended; log in again.", code="session_ended")
     async with platform.uow(claims.tenant_id, claims.user_id) as uow:
         session = await uow.one_or_none(_session_for_update(claims))
         if session is None or session["revoked_at"] or session["expires_at"] <= uow.recorded_at:
-            raise ended
+            raise _session_ended()
         if session["refresh_hash"] != digest(token):
             await end_session(uow, claims.session_id)
             await uow.audit("session.revoked", "user", claims.user_id, reason="a refresh token was used twice")
             await uow.commit()
-            raise ended
+            raise _session_ended()
         tokens = _tokens(platform, claims, session["created_at"], uow.recorded_at)
         await uow.execute(
             update(sessions)
             .where(sessions.c.id == claims.session_id)
             .values(
                 refresh_hash=digest(tokens.refresh),
-                expires_at=min(uow.recorded_at + SESSION_IDLE, session["created_at"] + SESSION_LONGEST),
+                expires_at=_session_end(session["created_at"], uow.recorded_at),
             )
         )
         await uow.commit()

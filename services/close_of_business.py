@@ -19,11 +19,11 @@ from infra.db.repositories import business_days as days
 from infra.db.repositories.loans import page_to_close
 from infra.db.uow import UnitOfWork
 from services import ledger
-from services.payments import settle_all
+from services.payments import settle
 from services.replaying import store, with_events
 
 PAGE = 500
-"""Loans a page: about a second of work, during which a payment on one of them waits."""
+"""Loans (or transfers) a page: about a second of work, during which a payment on one of them waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,15 @@ async def open_date(uow: UnitOfWork, on: date) -> None:
     )
 
 
+async def opened_day(uow: UnitOfWork, on: date, *, lock: bool = False) -> RowMapping:
+    """The row of a business date: how far its close has come (`cursor`, `closed_at`). Raises NotFound when it was never
+    opened."""
+    day = await days.business_day(uow, on, lock=lock)
+    if day is None:
+        raise NotFound(f"business date {on}")
+    return day
+
+
 async def close_page(uow: UnitOfWork, on: date, cursor: UUID | None, limit: int = PAGE) -> UUID | None:
     """Bring the next `limit` active loans after `cursor` through the close of `on`: state, schedule, late fees, accruals.
 
@@ -72,7 +81,7 @@ async def close_page(uow: UnitOfWork, on: date, cursor: UUID | None, limit: int 
     in the same transaction. Returns the next cursor, None when there are no more loans.
     Raises NotFound when `on` was never opened.
     """
-    await _opened(uow, on)
+    await opened_day(uow, on)
     rows = await page_to_close(uow, on, cursor, limit)
     if not rows:
         return None
@@ -82,13 +91,17 @@ async def close_page(uow: UnitOfWork, on: date, cursor: UUID | None, limit: int 
     return loans[-1].id if len(loans) == limit else None
 
 
-async def settle_due(uow: UnitOfWork, on: date) -> int:
-    """Settle what the bank settles by `on`: the payments and their drafts, each once. Returns how many transfers did."""
-    await _opened(uow, on)
-    due = await days.transfers_due(uow, on)
+async def settle_due(uow: UnitOfWork, on: date, limit: int = PAGE) -> int:
+    """Settle the next `limit` of what the bank settles by `on`: the payments and their drafts, each once.
+
+    Returns how many transfers did; fewer than `limit` means that nothing is left. Raises NotFound when `on` was never
+    opened.
+    """
+    await opened_day(uow, on)
+    due = await days.transfers_due(uow, on, limit)
     if not due:
         return 0
-    await settle_all(uow, [row["payment_id"] for row in due if row["payment_id"] is not None])
+    await settle(uow, [row["payment_id"] for row in due if row["payment_id"] is not None])
     await days.mark_settled(uow, due)
     await days.add_progress(uow, on, drafts_settled=len(due))
     return len(due)
@@ -100,7 +113,7 @@ async def finish_close(uow: UnitOfWork, on: date) -> ClosedDay:
     A difference does not keep the date open: it is recorded, for people to see. Raises WrongState while an active loan
     is not through the date.
     """
-    day = await _opened(uow, on, lock=True)
+    day = await opened_day(uow, on, lock=True)
     if day["closed_at"] is None:
         if await days.is_behind(uow, on):
             raise WrongState(f"Loans are still to be brought through {on}.", state="open", allowed=["close_page"])
@@ -116,7 +129,7 @@ async def finish_close(uow: UnitOfWork, on: date) -> ClosedDay:
         )
         after = {"business_date": on.isoformat(), "reconciled": ledger.reconciled(controls)}
         await uow.audit("business_date.closed", "tenant", uow.tenant_id, after=after)
-        day = await _opened(uow, on)
+        day = await opened_day(uow, on)
     return ClosedDay(
         business_date=on,
         loans_closed=day["loans_closed"],
@@ -126,13 +139,6 @@ async def finish_close(uow: UnitOfWork, on: date) -> ClosedDay:
         reconciled=not any(control["differing"] for control in day["reconciliation"]),
         closed_at=day["closed_at"],
     )
-
-
-async def _opened(uow: UnitOfWork, on: date, *, lock: bool = False) -> RowMapping:
-    day = await days.business_day(uow, on, lock=lock)
-    if day is None:
-        raise NotFound(f"business date {on}")
-    return day
 
 
 def _control(control: ledger.Control) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from infra.db.models.tenancy import date_advances, tenants
 from infra.db.repositories.business_days import lock_business_date
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
+from infra.settings import BusinessMode
 from services import close_of_business
 
 WORKFLOW_TYPE: Final = "DateAdvanceWorkflow"
@@ -53,11 +54,11 @@ async def calendar(uow: UnitOfWork, at: datetime) -> tuple[date, date]:
     """
     columns = (tenants.c.mode, tenants.c.zone, tenants.c.business_date)
     tenant = await uow.one(select(*columns).where(tenants.c.id == uow.tenant_id), "tenant")
-    if tenant["mode"] != "live":
+    if tenant["mode"] != BusinessMode.LIVE:
         raise WrongState(
             "The business date of a sandbox is moved by hand; only a live tenant's follows the calendar.",
             state=tenant["mode"],
-            allowed=["live"],
+            allowed=[str(BusinessMode.LIVE)],
             code="not_live",
         )
     return tenant["business_date"], date_in_zone(tenant["zone"], lambda: at)
@@ -70,11 +71,11 @@ async def request_advance(uow: UnitOfWork, to_date: date) -> UUID:
     advance that is still running.
     """
     tenant = await uow.one(select(tenants.c.mode, tenants.c.business_date).where(tenants.c.id == uow.tenant_id), "tenant")
-    if tenant["mode"] != "sandbox":
+    if tenant["mode"] != BusinessMode.SANDBOX:
         raise WrongState(
             "The business date of a live tenant follows the calendar; only a sandbox's is moved by hand.",
             state=tenant["mode"],
-            allowed=["sandbox"],
+            allowed=[str(BusinessMode.SANDBOX)],
             code="not_a_sandbox",
         )
     current: date = tenant["business_date"]

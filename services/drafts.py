@@ -33,6 +33,7 @@ from infra.db.models.tenancy import tenants
 from infra.db.repositories import autopay as repository
 from infra.db.uow import UnitOfWork
 from infra.rails import sandbox
+from infra.settings import BusinessMode
 from services import autopay, payments
 from services.replaying import LockedLoan, lock_loan, today
 
@@ -193,7 +194,7 @@ async def _plan(uow: UnitOfWork, row: RowMapping, business_date: date) -> Plan:
     process_at = None
     if status is EnrolmentStatus.ACTIVE:
         tenant = await uow.one(select(tenants.c.mode, tenants.c.zone).where(tenants.c.id == uow.tenant_id), "tenant")
-        if tenant["mode"] == "live":
+        if tenant["mode"] == BusinessMode.LIVE:
             process_at = process_instant(upcoming, tenant["zone"], row["id"])
     return Plan(
         status=status,

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
+from domain.autopay import OPEN
 from domain.borrower import check_instrument
 from domain.errors import WrongState
 from infra.db.models.processes import autopay_enrolments
@@ -37,7 +38,7 @@ async def remove(uow: UnitOfWork, borrower_id: UUID, instrument_id: UUID) -> Non
     """
     row = await uow.one(queries.instrument(borrower_id, instrument_id).with_for_update(), "payment instrument")
     table = autopay_enrolments
-    which = (table.c.payment_instrument_id == instrument_id, table.c.status.in_(["active", "paused", "suspended"]))
+    which = (table.c.payment_instrument_id == instrument_id, table.c.status.in_(OPEN))
     using = await uow.one_or_none(select(table.c.id).where(*which).limit(1))
     if using is not None:
         detail = "Autopay draws on this payment instrument: cancel it, or give it another instrument, first."

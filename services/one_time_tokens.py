@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from domain.errors import InvalidInput
-from infra.db.models.tenancy import one_time_tokens
+from infra.db.models.tenancy import one_time_tokens, users
 from infra.db.uow import UnitOfWork
 from infra.tokens import digest, new_one_time_token
 
@@ -63,7 +63,12 @@ async def revoke(uow: UnitOfWork, user_id: UUID, *purposes: Purpose) -> None:
 
 
 async def redeem(uow: UnitOfWork, token: str, purpose: Purpose) -> UUID:
-    """Use a token up (of two at once, one succeeds). Returns the user. Raises InvalidInput at /token."""
+    """Use a token up (of two at once, one succeeds). Returns the user. Raises InvalidInput at /token.
+
+    The user's row is locked before the token's, as by whoever revokes tokens: so neither waits for the other.
+    """
+    owner = select(one_time_tokens.c.user_id).where(one_time_tokens.c.token_hash == digest(token)).scalar_subquery()
+    await uow.execute(select(users.c.id).where(users.c.id == owner).with_for_update())
     used = await uow.one_or_none(
         update(one_time_tokens)
         .where(

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import RowMapping
 
-from domain.errors import Conflict, InvalidInput, NotFound, WrongState
+from domain.errors import Conflict, InvalidInput, WrongState
 from domain.loan import PaymentReceived, PaymentSettled
 from domain.money import format_amount
 from domain.replay import Preview, check_payment
@@ -131,18 +131,12 @@ async def preview(uow: UnitOfWork, loan_id: UUID, amount: int, effective_date: d
     return preview_payment(loan.terms, loan.events, amount, on, as_of)
 
 
-async def settle(uow: UnitOfWork, payment_id: UUID) -> None:
-    """The money of a payment in transit has arrived: completed, and clearing becomes cash. Once; again does nothing.
+async def settle(uow: UnitOfWork, payment_ids: Sequence[UUID]) -> int:
+    """The money of payments in transit has arrived: completed, and clearing becomes cash. Once; again does nothing.
 
-    Raises NotFound; WrongState for a payment that was never in transit.
+    A handful of statements, however many they are. Returns how many were still in transit; ids of no payment are left
+    out. Raises WrongState for a payment that was never in transit.
     """
-    if not await repository.payment_rows(uow, [payment_id]):
-        raise NotFound("payment")
-    await settle_all(uow, [payment_id])
-
-
-async def settle_all(uow: UnitOfWork, payment_ids: Sequence[UUID]) -> int:
-    """`settle` for many payments at once, in a handful of statements; returns how many were still in transit."""
     rows = await repository.payment_rows(uow, payment_ids)
     loans = {loan.id: loan for loan in await lock_loans(uow, [row["loan_id"] for row in rows])}
     rows = await repository.payment_rows(uow, payment_ids)  # again: some may have settled before the locks were ours

@@ -127,13 +127,6 @@ async def apply_events(uow: UnitOfWork, events: Sequence[LoanEvent]) -> dict[UUI
     return await store(uow, loans, as_of, changed_from=min(event.effective_date for _, event in new))
 
 
-async def bring_through(uow: UnitOfWork, loan: LockedLoan, as_of: date) -> Replay:
-    """Bring a locked loan through the close of `as_of`; nothing is written when it is there already."""
-    if loan.processed_through is not None and loan.processed_through >= as_of:
-        return loan.replay(as_of)
-    return (await store(uow, [loan], as_of))[loan.id]
-
-
 async def store(
     uow: UnitOfWork, loans: Sequence[LockedLoan], as_of: date, *, changed_from: date | None = None
 ) -> dict[UUID, Replay]:

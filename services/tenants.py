@@ -66,8 +66,8 @@ async def create_tenant(engine: AsyncEngine, command: CreateTenant, clock: Clock
         raise InvalidInput.at("/host", 'must be a host name in lower case such as "loans.example.com"')
     if not 1 <= len(command.name.strip()) <= 200:
         raise InvalidInput.at("/name", "must have 1 to 200 characters")
-    day = command.business_date or date_in_zone(check_zone(command.zone), clock)
     check_zone(command.zone)
+    day = command.business_date or date_in_zone(command.zone, clock)
     tenant_id = new_id()
     async with UnitOfWork(engine, tenant_id, Actor(ActorKind.OPERATOR), clock) as uow:
         names = [command.slug, command.host or command.slug]

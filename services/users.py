@@ -71,8 +71,7 @@ async def create_user(
     email = normal_email(email)
     if password is not None:
         check_password(password, email)
-    if await uow.one_or_none(select(users.c.id).where(users.c.email == email)):
-        raise Conflict("A user with this email address exists already.", code="email_taken")
+    await _check_email_free(uow, email)
     user_id = await uow.add(
         users,
         email=email,
@@ -166,8 +165,7 @@ async def _activation(uow: UnitOfWork, public_url: str, user: RowMapping) -> Mai
 
 
 async def _readdress(uow: UnitOfWork, vault: Vault, user: RowMapping, email: str) -> RowMapping:
-    if await uow.one_or_none(select(users.c.id).where(users.c.email == email)):
-        raise Conflict("A user with this email address exists already.", code="email_taken")
+    await _check_email_free(uow, email)
     await uow.execute(select(func.forget_login(login_hash(vault, user["email"]))))
     await uow.execute(select(func.register_login(login_hash(vault, email), user["id"])))
     return await uow.one(
@@ -218,6 +216,12 @@ async def end_sessions(uow: UnitOfWork, user_id: UUID, *, but: UUID | None = Non
         .values(revoked_at=uow.recorded_at)
     )
     await uow.execute(statement if but is None else statement.where(sessions.c.id != but))
+
+
+async def _check_email_free(uow: UnitOfWork, email: str) -> None:
+    """A clear refusal; the unique key refuses whoever comes at the same moment."""
+    if await uow.one_or_none(select(users.c.id).where(users.c.email == email)):
+        raise Conflict("A user with this email address exists already.", code="email_taken")
 
 
 async def _locked(uow: UnitOfWork, user_id: UUID) -> RowMapping:

@@ -37,7 +37,6 @@ from standalone.processes import Child, StackError, spawn, wait_ready
 from standalone.progress import Progress
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-COMPONENTS = ("postgres", "temporal", "s3", "api", "worker")
 
 _API_READY_SECONDS = 60.0
 _WORKER_READY_SECONDS = 60.0

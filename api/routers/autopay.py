@@ -19,7 +19,7 @@ from api.schemas.autopay import (
     autopay_values,
 )
 from api.schemas.base import Reason
-from infra.db.queries import payments as loan_queries
+from infra.db.queries import loans as loan_queries
 from infra.db.queries import processes as queries
 from infra.db.uow import UnitOfWork
 from infra.temporal import Temporal

@@ -24,7 +24,7 @@ from api.schemas.journal import (
 from domain.chart import Account
 from domain.money import parse_amount
 from infra.db.queries import journal as queries
-from infra.db.queries.payments import loan_owner
+from infra.db.queries.loans import loan_owner
 from services import ledger
 
 router = APIRouter(tags=["ledger"])

@@ -24,6 +24,7 @@ from api.schemas.payments import (
     PreviewRequest,
 )
 from domain.replay import Preview
+from infra.db.queries import loans as loan_queries
 from infra.db.queries import payments as queries
 from infra.db.uow import UnitOfWork
 from services import payments as service
@@ -97,7 +98,7 @@ async def list_payments(
 async def list_loan_payments(loan_id: UUID, caller: Viewer, paging: Paging, narrow: Filter) -> Page[Payment]:
     """A loan's payments, the newest recorded first."""
     async with caller.uow() as uow:
-        await uow.one(queries.loan_owner(loan_id), "loan")
+        await uow.one(loan_queries.loan_owner(loan_id), "loan")
         return await page_of(uow, replace(narrow, loan_id=loan_id), paging)
 
 

@@ -24,10 +24,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from domain.calendars import FIRST_YEAR, LAST_YEAR
 from domain.errors import InvalidInput
 from domain.money import format_amount, format_rate, parse_amount, parse_rate
-
-FIRST_YEAR, LAST_YEAR = 1900, 2200
 
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _AMOUNT_SCHEMA = {"type": "string", "pattern": r"^-?\d{1,13}(\.\d{1,2})?$", "examples": ["500.00"]}

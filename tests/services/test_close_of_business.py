@@ -240,6 +240,13 @@ class TestSettling:
             assert await counts(uow) == before
             await assert_consistent(uow, first)
 
+    async def test_a_page_at_a_time_until_nothing_is_left(self, uow_of: UowOf, tenant: UUID) -> None:
+        for _ in range(3):
+            await self.sent(uow_of, tenant, await active_loan(uow_of, tenant), TODAY)
+        async with uow_of(tenant) as uow:
+            assert [await cob.settle_due(uow, TODAY, limit=2) for _ in range(3)] == [2, 1, 0]
+            assert {row["settlement_status"] for row in await uow.all(select(payments))} == {"settled"}
+
     async def test_two_at_once_settle_it_once(self, uow_of: UowOf, tenant: UUID) -> None:
         loan_id = await active_loan(uow_of, tenant)
         payment_id = await self.sent(uow_of, tenant, loan_id, TODAY)

@@ -12,7 +12,7 @@ from domain.errors import InvalidInput, NotFound
 from domain.loan import Disbursed, state_hash
 from infra.ids import new_id
 from services.payments import RecordPayment, record
-from services.replaying import apply_event, bring_through, load_loan, lock_loan
+from services.replaying import apply_event, load_loan, lock_loan
 from tests.domain.loans import EXAMPLE, under
 from tests.services.lending import (
     UowOf,
@@ -50,17 +50,6 @@ async def test_an_event_after_the_business_date_is_refused(uow_of: UowOf, tenant
         (loan_id,) = await book_loans(uow)
         with pytest.raises(InvalidInput, match="business date, 2020-09-09"):
             await apply_event(uow, await lock_loan(uow, loan_id), Disbursed(EXAMPLE.principal), date(2020, 9, 10))
-
-
-async def test_bringing_a_loan_through_a_date_it_has_reached_writes_nothing(uow_of: UowOf, tenant: UUID) -> None:
-    loan_id = await active_loan(uow_of, tenant)
-    await advance(uow_of, tenant, date(2020, 9, 12))
-    async with uow_of(tenant) as uow:
-        before = len(await journal_of(uow, loan_id))
-        result = await bring_through(uow, await lock_loan(uow, loan_id), date(2020, 9, 11))
-        assert result.state.as_of == date(2020, 9, 11)
-        assert len(await journal_of(uow, loan_id)) == before
-        assert (await loan_row(uow, loan_id))["processed_through"] == date(2020, 9, 12)
 
 
 async def test_a_write_after_missed_days_first_posts_what_was_earned_until_yesterday(uow_of: UowOf, tenant: UUID) -> None:

@@ -40,8 +40,8 @@ workflow_intents = tenant_table(
     CheckConstraint("status IN ('pending', 'delivered', 'dropped')", name="status"),
 )
 """A workflow to start, to tell something, or to start at each midnight of a zone (`workflow_id` is then the schedule's):
-written in the transaction of its cause, delivered after commit (and again by the dispatcher until it is). Carries ids
-only, no personal data: the dispatcher's role reads it across tenants."""
+written in the transaction of its cause, delivered after commit (and again by the dispatcher until it is). Carries ids,
+dates and a zone, no personal data: the dispatcher's role reads it across tenants."""
 
 autopay_enrolments = tenant_table(
     "autopay_enrolments",

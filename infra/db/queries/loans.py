@@ -68,6 +68,11 @@ def loan(loan_id: UUID, borrower_id: UUID | None = None) -> Select[Any]:
     return statement if borrower_id is None else statement.where(loans.c.borrower_id == borrower_id)
 
 
+def loan_owner(loan_id: UUID) -> Select[Any]:
+    """The borrower of a loan: no row when there is no such loan."""
+    return select(loans.c.borrower_id).where(loans.c.id == loan_id)
+
+
 def booked_schedule(loan_id: UUID) -> Select[Any]:
     """The schedule and the disclosures a loan was booked with."""
     return select(booked_schedules).where(booked_schedules.c.loan_id == loan_id)

@@ -53,8 +53,3 @@ def allocation_lines(payment_id: UUID) -> Select[Any]:
     """Where the money of a payment went, line by line."""
     lines = payment_allocations
     return select(lines).where(lines.c.payment_id == payment_id).order_by(lines.c.line)
-
-
-def loan_owner(loan_id: UUID) -> Select[Any]:
-    """The borrower of a loan: no row when there is no such loan."""
-    return select(loans.c.borrower_id).where(loans.c.id == loan_id)

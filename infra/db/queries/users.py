@@ -10,6 +10,7 @@ from sqlalchemy.engine import RowMapping
 
 from infra.db.models.servicing import borrower_details, borrowers
 from infra.db.models.tenancy import tenants, users
+from infra.db.queries.borrowers import SHOWN
 from infra.db.queries.paging import newest_first
 from infra.db.uow import UnitOfWork
 
@@ -50,7 +51,7 @@ async def get_tenant(uow: UnitOfWork) -> RowMapping:
 
 async def get_profile(uow: UnitOfWork, borrower_id: UUID) -> RowMapping:
     """A borrower's own data without the encrypted columns. Raises NotFound("borrower")."""
-    columns = [column for column in borrowers.c if column.name not in {"tenant_id", "ssn_encrypted", "external_id"}]
+    columns = [column for column in SHOWN if column.name != "external_id"]
     return await uow.one(select(*columns).where(borrowers.c.id == borrower_id), "borrower")
 
 

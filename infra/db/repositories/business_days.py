@@ -80,13 +80,15 @@ async def posted_on(uow: UnitOfWork, on: date) -> tuple[int, int]:
     return row["interest"], row["fees"]
 
 
-async def transfers_due(uow: UnitOfWork, on: date) -> Sequence[RowMapping]:
-    """The bank's transfers (`id`, `draft_id`, `payment_id`) that settle by `on` and have not yet; locked, by id."""
+async def transfers_due(uow: UnitOfWork, on: date, limit: int) -> Sequence[RowMapping]:
+    """The first `limit` transfers of the bank (`id`, `draft_id`, `payment_id`) that settle by `on` and have not yet: locked,
+    in the order of their ids."""
     statement = (
         select(rail_transfers.c.id, rail_transfers.c.draft_id, autopay_drafts.c.payment_id)
         .join(autopay_drafts, autopay_drafts.c.id == rail_transfers.c.draft_id)
         .where(rail_transfers.c.settles_on <= on, rail_transfers.c.settled_at.is_(None))
         .order_by(rail_transfers.c.id)
+        .limit(limit)
         .with_for_update(of=rail_transfers)
     )
     return await uow.all(statement)

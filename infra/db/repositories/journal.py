@@ -61,8 +61,7 @@ async def posted_since(uow: UnitOfWork, loan_ids: Sequence[UUID], since: date) -
             continue
         posted.last_ids[key], posted.revisions[key] = row["id"], row["revision"]
         payment = None if row["payment_id"] is None else str(row["payment_id"])
-        fee = key if key.startswith("late_fee:") else None
-        posted.entries.append(Entry(key, EntryKind(row["kind"]), row["effective_date"], payment, fee, (moved,)))
+        posted.entries.append(Entry(key, EntryKind(row["kind"]), row["effective_date"], payment, (moved,)))
     await _accruals_since(uow, result, since.replace(day=1))
     return result
 
