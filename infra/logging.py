@@ -26,6 +26,11 @@ class JsonLines(logging.Formatter):
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
 
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (the base class's name)
+        """The traceback without PostgreSQL's DETAIL lines: they hold the values of the row."""
+        lines = super().formatException(ei).splitlines()
+        return "\n".join(line for line in lines if not line.lstrip().startswith("DETAIL:"))
+
 
 def configure_logging(level: str) -> None:
     """Send every logger's records at `level` ("INFO", ...) and above to standard error."""

@@ -62,8 +62,12 @@ class Notifier:
         kind = smtplib.SMTP_SSL if url.scheme == "smtps" else smtplib.SMTP
         with kind(url.hostname or "localhost", url.port or 0, timeout=_SMTP_TIMEOUT) as server:
             server.ehlo()  # tells which extensions there are
-            if url.scheme != "smtps" and server.has_extn("starttls"):
+            encrypted = url.scheme == "smtps"
+            if not encrypted and server.has_extn("starttls"):
                 server.starttls(context=ssl.create_default_context())
+                encrypted = True
+            if url.username and not encrypted:
+                raise smtplib.SMTPNotSupportedError("the server offers no encryption, so it gets no password")
             if url.username:
                 server.login(unquote(url.username), unquote(url.password or ""))
             server.send_message(message)

@@ -74,6 +74,16 @@ async def test_one_refused_message_does_not_keep_the_next_and_the_log_has_no_add
     assert caplog.text.count("mail not sent") == 2
 
 
+async def test_a_password_is_not_sent_to_a_server_without_encryption(
+    smtp: tuple[SmtpServer, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, url = smtp
+    notifier = Notifier(Settings(home=tmp_path, smtp_url=url.replace("://", "://user:secret@")))
+    await notifier.send([MAIL])
+    assert not server.messages
+    assert "mail not sent: SMTPNotSupportedError" in caplog.text
+
+
 async def test_a_server_that_is_away_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     await Notifier(Settings(home=tmp_path, smtp_url="smtp://127.0.0.1:1")).send([MAIL])
     assert "mail not sent: ConnectionRefusedError" in caplog.text
