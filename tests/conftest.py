@@ -131,6 +131,18 @@ async def owner(database: Database) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
+def drop_pending_intents(database: Database) -> None:
+    """What earlier tests left undelivered is not carried out: tests of the API enrol and advance without Temporal."""
+    with psycopg.connect(database.dispatch_url.replace("+psycopg", "")) as connection:
+        connection.execute("UPDATE workflow_intents SET status = 'dropped' WHERE status = 'pending'")
+
+
+@pytest.fixture
+def no_intents_of_others(database: Database) -> None:
+    """For tests in which a dispatcher runs."""
+    drop_pending_intents(database)
+
+
 MakeTenant = Callable[..., Awaitable[UUID]]
 
 

@@ -26,7 +26,7 @@ from services.auth import Platform, open_session
 from services.users import create_user
 from standalone.binaries import locate_temporal
 from standalone.stack import Stack
-from tests.conftest import Database, MakeTenant
+from tests.conftest import Database, MakeTenant, drop_pending_intents
 from tests.workflows.platform import Borrowed, Rows, eventually
 
 pytestmark = [
@@ -41,8 +41,9 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="module")
-def stack(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(settings: Settings, database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Temporal, API and worker as processes of their own, on the tests' database."""
+    drop_pending_intents(database)
     home: Path = tmp_path_factory.mktemp("crash")
     with Stack(home, settings=settings) as stack:
         yield stack

@@ -56,6 +56,8 @@ async def running_worker(temporal_settings: Settings, temporal_client: Client, e
 
 
 @pytest.fixture
-def platform(engine: AsyncEngine, temporal_client: Client, delivery: Delivery, running_worker: None) -> Platform:
+def platform(
+    engine: AsyncEngine, temporal_client: Client, delivery: Delivery, running_worker: None, no_intents_of_others: None
+) -> Platform:
     """What a test does as the API would, with a worker that carries it out."""
     return Platform(engine, temporal_client, delivery)

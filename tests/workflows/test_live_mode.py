@@ -48,7 +48,11 @@ async def skipping(settings: Settings) -> AsyncIterator[WorkflowEnvironment]:
 
 @pytest.fixture
 async def live(
-    skipping: WorkflowEnvironment, settings: Settings, engine: AsyncEngine, dispatch: AsyncEngine
+    skipping: WorkflowEnvironment,
+    settings: Settings,
+    engine: AsyncEngine,
+    dispatch: AsyncEngine,
+    no_intents_of_others: None,
 ) -> AsyncIterator[Platform]:
     address = skipping.client.service_client.config.target_host
     temporal = Temporal(settings.model_copy(update={"temporal_address": address}))
