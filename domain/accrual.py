@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 from domain.calendars import last_of_month
 from domain.loan import LoanStatus
-from domain.payoff import accrued_in_period
+from domain.payoff import accrued_in_period, paid_ahead
 from domain.working import Book
 
 
@@ -33,10 +33,7 @@ def earned(book: Book, on: date) -> int:
     if book.current < len(book.rows):
         row = book.rows[book.current]
         total += max(accrued_in_period(row, on, book.terms.program.rounding), row.interest_paid)
-        for ahead in range(book.current + 1, len(book.rows)):
-            if not book.rows[ahead].interest_paid:
-                break
-            total += book.rows[ahead].interest_paid
+        total += paid_ahead(book.rows[book.current + 1 :])
     return total
 
 

@@ -7,7 +7,7 @@ that was paid ahead of its days. Sources: the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -81,9 +81,7 @@ def payoff_on(terms: LoanTerms, periods: Sequence[Period], principal: int, fees:
     for period in periods[current : current + 1]:
         interest += current_interest(terms, period, principal, on)
         per_diem = per_diem_of(terms, period, principal, on)
-    for period in periods[current + 1 :]:
-        interest -= period.interest_paid
-    interest = max(interest, -principal)
+    interest = max(interest - paid_ahead(periods[current + 1 :]), -principal)
     return PayoffQuote(principal, interest, fees, principal + interest + fees, per_diem)
 
 
@@ -104,6 +102,17 @@ def current_interest(terms: LoanTerms, period: Period, principal: int, on: date)
         bearing = _bearing_principal(period, principal)
         accrued = round_minor(bearing * terms.annual_rate * days / DAYS_PER_YEAR, rounding) - period.prior_interest
     return accrued - period.interest_paid
+
+
+def paid_ahead(later: Iterable[Period]) -> int:
+    """Interest (minor units) paid of the periods after the current one. They are paid one after the other, so the first
+    of which nothing was paid ends it; one that bears no interest does not."""
+    paid = 0
+    for period in later:
+        if not (period.interest_paid or period.principal_paid):
+            break
+        paid += period.interest_paid
+    return paid
 
 
 def accrued_in_period(period: Period, on: date, rounding: Rounding) -> int:

@@ -22,7 +22,7 @@ from domain.loan import (
     state_hash,
 )
 from domain.money import parse_amount
-from domain.program import ExtraMoney, FirstPeriod
+from domain.program import ExtraMoney, FirstPeriod, PeriodInterest, Program
 from domain.replay import check_payment, preview, replay
 from tests.domain.loans import EXAMPLE, LEVEL, assert_books_agree, boarded, disbursed, events, run, state, under
 
@@ -151,6 +151,16 @@ def test_money_in_advance_pays_the_following_instalments_interest_and_all() -> N
     assert len(loan.instalments) == 36
     assert loan.next_due_date == date(2021, 1, 9)
     assert loan.accrued_interest == 0
+
+
+def test_interest_paid_ahead_is_earned_past_an_instalment_that_bears_none() -> None:
+    """10.00 at 0.65 %: February's interest rounds to 0.00 and March's to 0.01, so a period without interest lies between."""
+    program = Program(extra_money=ExtraMoney.ADVANCE_DUE, period_interest=PeriodInterest.DAY_COUNT)
+    terms = LoanTerms(program, 1000, Fraction(65, 10000), 48, date(2020, 11, 15), date(2020, 12, 15))
+    result = run(terms.contract_date, (terms.contract_date, 200), terms=terms)
+    assert [row.interest_paid for row in result.state.instalments[:5]] == [1, 1, 1, 0, 1]
+    assert (result.state.accrued_interest, sum(result.accruals.values())) == (0, 4)
+    assert_books_agree(result)
 
 
 def test_payoff_in_the_middle_of_a_period_saves_the_interest_of_the_days_not_used() -> None:
