@@ -16,11 +16,13 @@ from typing import Any
 from domain.amortization import amortize
 from domain.calendars import FIRST_YEAR, LAST_YEAR, add_months
 from domain.errors import FieldError, InvalidInput, InvalidTerms
-from domain.loan import Boarded, LoanStatus, LoanTerms
+from domain.events import Boarded
+from domain.loan import LoanStatus
 from domain.money import format_amount, parse_amount, parse_rate
 from domain.origination import Booked, check_loan_number, check_terms, disclose
 from domain.program import Program, program_from_dict
 from domain.rounding import round_ratio
+from domain.terms import LoanTerms
 from domain.working import check_boarding, contract
 
 REQUIRED_COLUMNS = ("loan_number", "principal_amount", "term_periods", "annual_rate", "issue_month", "status", "balance")

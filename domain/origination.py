@@ -12,9 +12,9 @@ from domain.apr import UnitKind, UnitPeriod, apr, round_apr
 from domain.borrower import check_text
 from domain.calendars import FIRST_YEAR, LAST_YEAR, PERIODS_PER_YEAR, due_dates
 from domain.errors import FieldError, InvalidInput, InvalidTerms
-from domain.loan import LoanTerms
 from domain.money import MAX_MINOR, format_amount, format_rate
 from domain.program import DueDateRoll, Frequency
+from domain.terms import LoanTerms
 
 LONGEST_FIRST_PERIOD = timedelta(days=366)
 FARTHEST_ORIGINATION = timedelta(days=366)

@@ -14,9 +14,10 @@ from fractions import Fraction
 from typing import Final, Protocol
 
 from domain.errors import InvalidInput, WrongState
-from domain.loan import LoanState, LoanStatus, LoanTerms
+from domain.loan import LoanState, LoanStatus
 from domain.program import PayoffInterest
 from domain.rounding import Rounding, round_minor, round_ratio
+from domain.terms import LoanTerms
 
 DAYS_PER_YEAR: Final = 365
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 
 from domain.chart import Account
+from domain.events import Boarded
 from domain.journal import Entry, EntryKind, Transfer
-from domain.loan import Allocation, Boarded, LoanStatus
+from domain.loan import Allocation, LoanStatus
 
 
 def disbursement(amount: int, on: date) -> Entry:

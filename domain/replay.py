@@ -16,22 +16,13 @@ from domain import posting
 from domain.accrual import MonthlyAccruals
 from domain.allocation import pay
 from domain.errors import InvalidInput, WrongState
+from domain.events import Boarded, Disbursed, Event, EventKind, PaymentReceived, PaymentSettled
 from domain.fees import assess_late_fees
 from domain.journal import Entry
-from domain.loan import (
-    Allocation,
-    Boarded,
-    Disbursed,
-    Event,
-    EventKind,
-    LoanState,
-    LoanStatus,
-    LoanTerms,
-    PaymentReceived,
-    PaymentSettled,
-)
+from domain.loan import Allocation, LoanState, LoanStatus
 from domain.snapshot import state_of
 from domain.status import check_transition
+from domain.terms import LoanTerms
 from domain.working import Book, open_boarded, open_disbursed
 
 _RANK: Final = {

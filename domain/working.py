@@ -14,10 +14,12 @@ from functools import lru_cache
 
 from domain.amortization import Row, amortize, first_uncovered, period_factors
 from domain.errors import InvalidInput, InvalidTerms
-from domain.loan import Boarded, LoanStatus, LoanTerms
+from domain.events import Boarded
+from domain.loan import LoanStatus
 from domain.money import format_amount
 from domain.origination import contractual_due_dates, contractual_schedule
 from domain.payoff import accrued_in_period
+from domain.terms import LoanTerms
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from domain.boarding import BoardedLoan, RejectedRow, Remark, TapeMapping, board_row
 from domain.errors import InvalidInput
-from domain.loan import Event
+from domain.events import Event
 from domain.program import Frequency
 from domain.replay import Replay, replay
 from infra.db.bulk import insert_many, insert_new

@@ -11,7 +11,8 @@ from uuid import UUID
 from sqlalchemy import Numeric, cast, func, select
 
 from domain.errors import Conflict, FieldError, InvalidInput, NotFound, WrongState
-from domain.loan import Disbursed, LoanState, LoanStatus, LoanTerms
+from domain.events import Disbursed
+from domain.loan import LoanState, LoanStatus
 from domain.money import format_amount
 from domain.origination import (
     LOAN_NUMBER_PREFIX,
@@ -25,6 +26,7 @@ from domain.origination import (
 )
 from domain.payoff import PayoffQuote, payoff_quote
 from domain.program import Frequency
+from domain.terms import LoanTerms
 from infra.db.models.servicing import booked_schedules, borrowers, loans
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy.engine import RowMapping
 
 from domain.errors import Conflict, InvalidInput, WrongState
-from domain.loan import PaymentReceived, PaymentSettled
+from domain.events import PaymentReceived, PaymentSettled
 from domain.money import format_amount
 from domain.replay import Preview, check_payment
 from domain.replay import preview as preview_payment

@@ -14,8 +14,9 @@ from uuid import UUID
 from sqlalchemy.engine import RowMapping
 
 from domain.errors import InvalidInput, NotFound
-from domain.loan import Event, EventBody, LoanTerms
+from domain.events import Event, EventBody
 from domain.replay import Replay, replay
+from domain.terms import LoanTerms
 from infra.db.repositories import loans as repository
 from infra.db.repositories.payments import save_allocations
 from infra.db.uow import UnitOfWork

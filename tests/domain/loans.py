@@ -9,10 +9,12 @@ from datetime import date
 from fractions import Fraction
 
 from domain.chart import Account
+from domain.events import Boarded, Disbursed, Event, EventBody, PaymentReceived
 from domain.journal import Entry
-from domain.loan import Boarded, Disbursed, Event, EventBody, LoanState, LoanStatus, LoanTerms, PaymentReceived
+from domain.loan import LoanState, LoanStatus
 from domain.program import FirstPeriod, LateFee, LateFeeKind, Program
 from domain.replay import Replay, replay
+from domain.terms import LoanTerms
 
 EXAMPLE_PROGRAM = Program(first_period=FirstPeriod.ACTUAL_365, grace_days=10, late_fee=LateFee(LateFeeKind.FLAT, flat=3000))
 EXAMPLE = LoanTerms(EXAMPLE_PROGRAM, 1_000_000, Fraction(45, 1000), 36, date(2020, 9, 9), date(2020, 10, 9))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from domain.boarding import BoardedLoan, RejectedRow, TapeMapping, board_row, mapping_from_dict
 from domain.errors import InvalidInput
-from domain.loan import Event, InstalmentStatus, LoanStatus
+from domain.events import Event
+from domain.loan import InstalmentStatus, LoanStatus
 from domain.replay import Replay, replay
 
 AS_OF = date(2018, 6, 30)

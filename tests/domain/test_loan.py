@@ -10,17 +10,8 @@ import pytest
 
 from domain.delinquency import bucket, dpd
 from domain.errors import InvalidInput, WrongState
-from domain.loan import (
-    Disbursed,
-    Event,
-    EventBody,
-    LoanStatus,
-    PaymentReceived,
-    PaymentSettled,
-    event_from_dict,
-    event_to_dict,
-    state_hash,
-)
+from domain.events import Disbursed, Event, EventBody, PaymentReceived, PaymentSettled, event_from_dict, event_to_dict
+from domain.loan import LoanStatus, state_hash
 from domain.status import ALLOWED, check_transition
 from tests.domain.loans import boarded, run
 

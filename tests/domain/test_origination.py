@@ -10,7 +10,6 @@ import pytest
 
 from domain.apr import apr, round_apr
 from domain.errors import InvalidInput, InvalidTerms
-from domain.loan import LoanTerms
 from domain.money import MAX_MINOR
 from domain.origination import (
     book,
@@ -22,6 +21,7 @@ from domain.origination import (
     periods_of_months,
 )
 from domain.program import DueDateRoll, FirstPeriod, Frequency, Limits, PeriodInterest, Program
+from domain.terms import LoanTerms
 from tests.domain.loans import EXAMPLE
 
 

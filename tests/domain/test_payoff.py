@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from domain.errors import InvalidInput, WrongState
-from domain.loan import Instalment, InstalmentStatus, LoanStatus, LoanTerms
+from domain.loan import Instalment, InstalmentStatus, LoanStatus
 from domain.money import parse_amount
 from domain.payoff import payoff_on, payoff_quote
 from domain.program import Component, ExtraMoney, PayoffInterest
 from domain.replay import replay
+from domain.terms import LoanTerms
 from tests.domain.loans import EXAMPLE, LEVEL, assert_books_agree, events, run, state, under
 
 CASE = Path(__file__).parents[3] / "shared" / "cases" / "example_loan.json"

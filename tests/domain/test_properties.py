@@ -12,18 +12,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import InvalidTerms
+from domain.events import Boarded, Disbursed, Event, EventBody, PaymentReceived, PaymentSettled
 from domain.journal import Entry, accrual_corrections, corrections
-from domain.loan import (
-    Boarded,
-    Disbursed,
-    Event,
-    EventBody,
-    LoanStatus,
-    LoanTerms,
-    PaymentReceived,
-    PaymentSettled,
-    state_hash,
-)
+from domain.loan import LoanStatus, state_hash
 from domain.payoff import payoff_quote
 from domain.program import (
     AllocationScope,
@@ -39,6 +30,7 @@ from domain.program import (
 )
 from domain.replay import preview, replay
 from domain.rounding import Rounding
+from domain.terms import LoanTerms
 from domain.working import check_boarding, contract
 from tests.domain.loans import assert_books_agree, gl
 

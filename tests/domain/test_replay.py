@@ -10,20 +10,12 @@ from pathlib import Path
 import pytest
 
 from domain.errors import InvalidInput, InvalidTerms, WrongState
-from domain.loan import (
-    Disbursed,
-    Event,
-    InstalmentStatus,
-    LoanState,
-    LoanStatus,
-    LoanTerms,
-    PaymentReceived,
-    PaymentSettled,
-    state_hash,
-)
+from domain.events import Disbursed, Event, PaymentReceived, PaymentSettled
+from domain.loan import InstalmentStatus, LoanState, LoanStatus, state_hash
 from domain.money import parse_amount
 from domain.program import ExtraMoney, FirstPeriod, PeriodInterest, Program
 from domain.replay import check_payment, preview, replay
+from domain.terms import LoanTerms
 from tests.domain.loans import EXAMPLE, LEVEL, assert_books_agree, boarded, disbursed, events, run, state, under
 
 CASE = Path(__file__).parents[3] / "shared" / "cases" / "example_loan.json"

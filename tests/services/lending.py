@@ -12,8 +12,10 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.engine import RowMapping
 
-from domain.loan import Disbursed, LoanTerms, state_hash
+from domain.events import Disbursed
+from domain.loan import state_hash
 from domain.program import program_to_dict
+from domain.terms import LoanTerms
 from infra.db.metadata import metadata
 from infra.db.models.servicing import (
     borrowers,

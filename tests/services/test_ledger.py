@@ -11,7 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.chart import Account
-from domain.loan import Boarded, LoanStatus
+from domain.events import Boarded
+from domain.loan import LoanStatus
 from infra.db.models.servicing import journal_entries, loans
 from services import ledger
 from services.payments import RecordPayment, record

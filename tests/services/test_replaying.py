@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from domain.errors import InvalidInput, NotFound
-from domain.loan import Disbursed, state_hash
+from domain.events import Disbursed
+from domain.loan import state_hash
 from infra.ids import new_id
 from services.payments import RecordPayment, record
 from services.replaying import apply_event, load_loan, lock_loan

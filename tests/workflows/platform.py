@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
-from domain.loan import LoanTerms
+from domain.terms import LoanTerms
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, rail_transfers, workflow_intents
 from infra.db.models.servicing import loans, payment_instruments, payments
 from infra.db.models.tenancy import date_advances

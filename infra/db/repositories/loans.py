@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, delete, in
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import RowMapping
 
-from domain.loan import Event, LoanState, event_from_dict, event_to_dict, state_hash
+from domain.events import Event, event_from_dict, event_to_dict
+from domain.loan import LoanState, state_hash
 from domain.program import Program, program_from_dict
 from infra.db.models.servicing import instalments, loan_events, loan_fees, loans, program_versions
 from infra.db.models.tenancy import tenants
