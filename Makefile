@@ -1,17 +1,20 @@
-# make demo | up | test | check | setup | clean | lock
+# make demo | up | test | check | soak | bench | bench-NAME | cases | setup | clean | lock
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check binaries clean lock
+.PHONY: help setup demo up test check soak bench cases binaries clean lock
 
 help:
 	@echo "make demo    start the platform with its demonstration; Ctrl-C stops it"
 	@echo "make up      start the platform; Ctrl-C stops it"
 	@echo "make test    run every test against real components"
 	@echo "make check   style, types, layers, migrations (under a minute)"
+	@echo "make soak    many more random histories of loans, and the engine broken on purpose (about an hour)"
+	@echo "make bench   every benchmark; make bench-schedule: one (QUICK=1: less of it)"
+	@echo "make cases   the numeric cases in PATHS (default: ../shared/cases) on the engine"
 	@echo "make setup   build $(VENV); the others do it by themselves"
 	@echo "make clean   delete the data of the local platform (yes=1: without asking)"
 	@echo "make lock    pin the dependencies anew"
@@ -54,6 +57,23 @@ check: setup
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m pytest -q tests/architecture
+
+# Other histories every time: SEED=n repeats those of a run. Then every mutation of tests/mutation/mutations.txt.
+soak: setup
+	@seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "Random histories with SEED=$$seed"; \
+	PERDIEM_PROPERTIES=soak $(PY) -m pytest -n $(WORKERS) --dist loadscope --noconftest --timeout 0 --hypothesis-seed $$seed tests/properties
+	@WORKERS=$(WORKERS) $(PY) -m tests.mutation.run
+
+BENCHMARKS := $(filter-out __init__,$(basename $(notdir $(wildcard benchmarks/*.py))))
+PATHS ?= ../shared/cases
+
+bench: $(addprefix bench-,$(BENCHMARKS))
+
+bench-%: setup
+	@$(PY) -m benchmarks.$*
+
+cases: setup
+	@$(VENV)/bin/perdiem cases $(PATHS)
 
 clean: setup
 	@$(PY) -m standalone.clean $(if $(yes),--yes)

@@ -113,12 +113,30 @@ def _invalid(error: RequestValidationError) -> Response:
         message = str(item["msg"]).removeprefix("Value error, ")
         if item["type"] == "json_invalid":
             return problem(400, "invalid_json", "The body is not valid JSON.")
-        entry = {"pointer": _pointer(rest), "message": message, "code": str(item["type"])}
+        if item["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+            rest.append(str(item["ctx"]["discriminator"]).strip("'"))
+            message = f"must be one of {item['ctx']['expected_tags']}" if "expected_tags" in item["ctx"] else "is needed"
+        entry = {"pointer": _pointer(_sent(rest, error.body)), "message": message, "code": str(item["type"])}
         if where != "body":
             entry["in"] = str(where)
         errors.append(entry)
     first = errors[0]
     return problem(422, "invalid_input", f"{first['pointer'].lstrip('/') or 'body'}: {first['message']}", errors=errors)
+
+
+def _sent(location: Sequence[str | int], body: object) -> list[str | int]:
+    """A location without what pydantic puts into it and nobody sent: the tag of the kind that a body was read as."""
+    result: list[str | int] = []
+    value = body
+    for part in location:
+        if isinstance(value, dict) and part not in value and part == value.get("kind"):
+            continue
+        result.append(part)
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+    return result
 
 
 def _integrity(error: IntegrityError) -> Response:

@@ -11,7 +11,7 @@ import typer
 from psycopg import Error as PostgresError
 from sqlalchemy.exc import OperationalError
 
-from cli import board, date, demo, doctor, migrate, tenant, up, user
+from cli import board, cases, date, demo, doctor, migrate, tenant, up, user
 from cli.errors import CliError
 from cli.output import errors
 from domain.errors import Refusal
@@ -31,6 +31,7 @@ app.command()(demo.demo)
 app.command()(migrate.migrate)
 app.command()(doctor.doctor)
 app.command()(board.board)
+app.command()(cases.cases)
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(user.app, name="user")
 app.add_typer(date.app, name="date")

@@ -1,7 +1,6 @@
-"""Interest earned, in closed form: never a loop over days.
+"""Interest earned month by month, in closed form: never a loop over days.
 
-A period earns its interest by elapsed days of its actual days, and never less than was paid of it, so accrued interest
-(1110) is never negative. What is posted are differences of the rounded cumulative, so nothing drifts.
+What is posted are differences of the rounded cumulative, so nothing drifts.
 """
 
 from __future__ import annotations
@@ -11,37 +10,40 @@ from datetime import date, timedelta
 
 from domain.calendars import last_of_month
 from domain.loan import LoanStatus
-from domain.payoff import accrued_in_period, paid_ahead
+from domain.program import ChargeOffInterest
+from domain.recovery import earned_since_begin
 from domain.working import Book
 
 
 def earned(book: Book, on: date) -> int:
     """Interest (minor units) earned at the close of `on` since the loan began, as the book stands.
 
-    Includes what was earned before boarding and brought in unpaid. A loan that is paid off has earned what it was
-    paid; a charged-off one earns nothing more. `on` must not be before the day the book has reached.
+    Includes what was earned before boarding and brought in unpaid. A loan that is paid off has earned what was settled of
+    it; a charged-off one what it had earned then, and where the program lets interest go on, what it has borne since.
+    `on` must not be before the day the book has reached.
     """
     match book.status:
         case LoanStatus.ACTIVE:
-            pass
+            return book.method.earned(book, on)
         case LoanStatus.PAID_OFF:
             return book.interest_paid
+        case LoanStatus.CHARGED_OFF:
+            return earned_since_begin(book, on)
         case _:
             return book.brought_interest
-    book.reach(on)
-    total = book.closed_interest
-    if book.current < len(book.rows):
-        row = book.rows[book.current]
-        total += max(accrued_in_period(row, on, book.terms.program.rounding), row.interest_paid)
-        total += paid_ahead(book.rows[book.current + 1 :])
-    return total
 
 
 @dataclass(slots=True)
 class MonthlyAccruals:
-    """Collects the interest earned month by month while a replay goes forward."""
+    """Collects the interest earned month by month while a replay goes forward.
+
+    `months`: own, 1110 / 4000. `memo`: while the loan is on non-accrual, 9110 / 9900. `charged_off`: while it is charged
+    off, 9100 / 9900. By the first day of the month, in minor units.
+    """
 
     months: dict[date, int] = field(default_factory=dict)
+    memo: dict[date, int] = field(default_factory=dict)
+    charged_off: dict[date, int] = field(default_factory=dict)
     _month: date | None = None
     _through: int = 0
 
@@ -56,18 +58,34 @@ class MonthlyAccruals:
         while month is not None and (month.year, month.month) < (day.year, day.month):
             last = last_of_month(month)
             self._close(book, month, last)
-            # nothing is earned any more once the loan is not active: no need to visit every month after it
-            month = last + timedelta(days=1) if book.status is LoanStatus.ACTIVE else day.replace(day=1)
+            month = last + timedelta(days=1) if _earns(book) else day.replace(day=1)
         self._month = month
 
-    def finish(self, book: Book, as_of: date) -> None:
-        """Close the last, partial month at `as_of`."""
-        self.pass_months(book, as_of)
+    def settle(self, book: Book, on: date) -> None:
+        """Close the month up to the close of `on`: what is earned from then on may be of another kind."""
+        self.pass_months(book, on)
         if self._month is not None:
-            self._close(book, self._month, as_of)
+            self._close(book, self._month, on)
+
+    def brought_back(self, interest: int) -> None:
+        """`interest` minor units count as earned from now on that were earned, and paid, before."""
+        self._through += interest
 
     def _close(self, book: Book, month: date, on: date) -> None:
         total = earned(book, on)
         if total != self._through:
-            self.months[month] = self.months.get(month, 0) + total - self._through
+            kind = self._kind(book)
+            kind[month] = kind.get(month, 0) + total - self._through
             self._through = total
+
+    def _kind(self, book: Book) -> dict[date, int]:
+        if book.status is LoanStatus.CHARGED_OFF:
+            return self.charged_off
+        return self.memo if book.non_accrual else self.months
+
+
+def _earns(book: Book) -> bool:
+    """Whether months to come may earn something: otherwise there is no need to visit every one of them."""
+    if book.status is LoanStatus.CHARGED_OFF:
+        return book.terms.program.charge_off_interest is ChargeOffInterest.CONTINUE
+    return book.status is LoanStatus.ACTIVE

@@ -1,190 +1,167 @@
-"""Where the money of a payment goes: the waterfall, extra money, payoff.
+"""Where the money of a payment goes.
 
-Money pays what is due in the program's order, then the rest of the current instalment, and only then is extra. A part
-of the working state is paid by a claim; the same code serves payments, previews and payoffs.
+The interest method says what is paid in what order of time (due, current, ahead); here are what all methods share: the
+program's order of components, and how a claim is paid. The same code serves payments, previews and payoffs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import NamedTuple
 
-from domain.loan import Allocation, AllocationLine, LoanStatus
-from domain.payoff import PayoffQuote, payoff_on
-from domain.program import AllocationScope, Component, ExtraMoney
-from domain.working import Book, OpenFee, OpenRow, curtail
+from domain.fees import assess_instalment_fee, component_of, has_own_fee
+from domain.loan import Allocation, AllocationLine, FeeKind, LoanStatus, fee_kind
+from domain.program import AdvanceOrder, AllocationScope, Component
+from domain.recovery import recover
+from domain.working import Book, OpenFee, OpenRow
 
-
-class Claim(NamedTuple):
-    """Something money can pay: a component of an instalment, or a fee."""
-
-    component: Component
-    target: OpenRow | OpenFee
-    amount: int
+Claim = tuple[Component, OpenRow | OpenFee, int]
+"""Something money can pay: a component of an instalment, or a fee, and the minor units unpaid of it. A fee claimed by an
+instalment is the program's instalment fee, not assessed yet."""
 
 
-def pay(book: Book, payment_id: str, amount: int, on: date) -> Allocation:
+def pay(book: Book, payment_id: str, amount: int, on: date, advance: AdvanceOrder | None = None) -> Allocation:
     """Apply `amount` minor units received on `on` to the book and say where they went.
 
-    At least the payoff amount pays the loan off; less goes down the waterfall, then where the program sends extra
-    money. What is left is unapplied, as is everything when the loan is not active.
+    `advance` says which open instalment money in advance fills first (default: the program's). Money received for a
+    charged-off loan is a recovery. What is left first repays what is due from the borrower; the rest is unapplied.
     """
     book.total_paid += amount
     book.last_payment_date, book.last_payment_amount = on, amount
+    allocation = apply(book, payment_id, amount, on, advance)
+    book.unapplied += allocation.unapplied
+    return allocation
+
+
+def apply(book: Book, key: str, amount: int, on: date, advance: AdvanceOrder | None = None) -> Allocation:
+    """Put `amount` minor units through the waterfall. What is left over is the allocation's `unapplied`, which the caller
+    keeps for the borrower."""
     lines: list[AllocationLine] = []
-    rest = amount
+    rest, recovery = amount, book.status is LoanStatus.CHARGED_OFF
     if book.status is LoanStatus.ACTIVE:
-        book.reach(on)
-        quote = _payoff(book, on)
-        if amount >= quote.total:
-            rest = _pay_off(book, quote, rest, on, lines)
-        else:
-            rest = _pay_claims(book, _due(book, book.rows[book.first_open : book.current]), rest, on, lines)
-            if rest and book.current < len(book.rows):
-                rest = _pay_claims(book, _by_instalment(book, [book.rows[book.current]], []), rest, on, lines)
-                rest = _extra(book, rest, on, lines)
-            if not book.principal_balance and not _payoff(book, on).total:
-                _close(book, on)
-    book.unapplied += rest
-    return _allocation(payment_id, on, rest, lines)
+        rest = book.method.pay(book, amount, on, lines, advance or book.terms.program.advance_order)
+    elif recovery:
+        rest = recover(book, amount, on, lines)
+    repaid = min(rest, book.due_from_borrower)
+    book.due_from_borrower -= repaid
+    return allocated(key, on, rest - repaid, lines, repaid, recovery)
 
 
-def _payoff(book: Book, on: date) -> PayoffQuote:
-    periods = book.rows[min(book.first_open, book.current) :]
-    return payoff_on(book.terms, periods, book.principal_balance, book.fees_balance, on)
-
-
-def _pay_off(book: Book, quote: PayoffQuote, rest: int, on: date, lines: list[AllocationLine]) -> int:
-    """Everything is paid. Interest not yet earned is cut from the open instalments; what was paid of it comes back and
-    pays principal. The rest of the instalments is due today."""
-    due_interest = sum(row.interest - row.interest_paid for row in book.rows[book.first_open : book.current])
-    current, later = book.rows[book.current : book.current + 1], book.rows[book.current + 1 :]
-    owed = quote.interest - due_interest
-    for row in later:
-        owed += row.interest_paid
-        rest += _give_back(book, row, row.interest_paid, lines)
-    for row in current:
-        rest += _give_back(book, row, max(0, -owed), lines)
-        row.interest = row.interest_paid + max(0, owed)
-    rest = _pay_claims(book, _due(book, book.rows[book.first_open :]), rest, on, lines)
-    _close(book, on)
-    return rest
-
-
-def _give_back(book: Book, row: OpenRow, amount: int, lines: list[AllocationLine]) -> int:
-    """Take unearned interest back from an instalment; returns it."""
-    if amount:
-        book.interest_paid -= amount
-        row.interest_paid -= amount
-        lines.append(AllocationLine(Component.INTEREST, -amount, row.number))
-    row.interest = row.interest_paid
-    return amount
-
-
-def _close(book: Book, on: date) -> None:
-    # all rows: cutting its interest can complete one before anything is paid of it
-    for row in book.rows:
-        row.interest = row.interest_paid
-        row.paid_on = row.paid_on or on
-    book.status, book.paid_off_on = LoanStatus.PAID_OFF, on
-
-
-def _extra(book: Book, rest: int, on: date, lines: list[AllocationLine]) -> int:
-    """Money beyond what is due and the current instalment, as the program says; returns what stays unapplied.
-
-    advance_due pays the following instalments, each with its interest before the next one is begun; the last one
-    reached may be paid in part.
-    """
-    later = book.rows[book.current + 1 :]
-    if not rest or not later:
-        return rest
-    match book.terms.program.extra_money:
-        case ExtraMoney.PRINCIPAL_ONLY:
-            amount = min(rest, sum(row.principal - row.principal_paid for row in later))
-            curtail(book, amount)
-            lines.append(AllocationLine(Component.PRINCIPAL, amount))
-            return rest - amount
-        case ExtraMoney.ADVANCE_DUE:
-            return _pay_claims(book, _by_instalment(book, later, []), rest, on, lines)
-
-
-def _due(book: Book, rows: list[OpenRow]) -> Iterator[Claim]:
+def due_claims(book: Book, rows: list[OpenRow]) -> Iterator[Claim]:
     """Claims of the instalments in `rows` (oldest first) and of all unpaid fees, in the program's order and scope."""
-    fees = [fee for fee in book.fees if fee.paid < fee.amount] if book.fees_balance else []
+    fees = list(book.open_fees)
     if book.terms.program.allocation_scope is AllocationScope.INSTALMENT:
-        yield from _by_instalment(book, rows, fees)
+        yield from by_instalment(book, rows, fees)
         return
     for component in book.terms.program.allocation_order:
-        yield from _claims(component, rows, fees)
+        yield from _claims(book, component, rows, fees)
 
 
-def _by_instalment(book: Book, rows: list[OpenRow], fees: list[OpenFee]) -> Iterator[Claim]:
+def by_instalment(book: Book, rows: list[OpenRow], fees: list[OpenFee]) -> Iterator[Claim]:
     """Each instalment's components in order, oldest first. A fee belongs to the instalment that caused it, also when
     that is paid."""
+    order = book.terms.program.allocation_order
+    if not fees:
+        for row in rows:
+            for component in order:
+                yield from _claims(book, component, [row], fees)
+        return
     by_number: dict[int, tuple[list[OpenRow], list[OpenFee]]] = {}
     for row in rows:
         by_number.setdefault(row.number, ([], []))[0].append(row)
     for fee in fees:
         by_number.setdefault(fee.instalment_number, ([], []))[1].append(fee)
     for _, (own_rows, own_fees) in sorted(by_number.items()):
-        for component in book.terms.program.allocation_order:
-            yield from _claims(component, own_rows, own_fees)
+        for component in order:
+            yield from _claims(book, component, own_rows, own_fees)
 
 
-def _claims(component: Component, rows: list[OpenRow], fees: list[OpenFee]) -> Iterator[Claim]:
+def _claims(book: Book, component: Component, rows: list[OpenRow], fees: list[OpenFee]) -> Iterator[Claim]:
+    program = book.terms.program
     match component:
-        case Component.FEES:
-            for fee in fees:
-                yield Claim(component, fee, fee.amount - fee.paid)
         case Component.INTEREST:
             for row in rows:
-                yield Claim(component, row, row.interest - row.interest_paid)
+                if row.interest > row.interest_paid:
+                    yield component, row, row.interest - row.interest_paid
         case Component.PRINCIPAL:
             for row in rows:
-                yield Claim(component, row, row.principal - row.principal_paid)
+                if row.principal > row.principal_paid:
+                    yield component, row, row.principal - row.principal_paid
+        case _:
+            for fee in fees:
+                if component_of(program, fee.kind) is component:
+                    yield component, fee, fee.amount - fee.paid
+            if program.instalment_fee and component is Component.FEES:
+                for row in rows:
+                    if has_own_fee(book, row):
+                        yield component, row, program.instalment_fee
 
 
-def _pay_claims(book: Book, claims: Iterator[Claim], rest: int, on: date, lines: list[AllocationLine]) -> int:
+def pay_claims(book: Book, claims: Iterable[Claim], rest: int, on: date, lines: list[AllocationLine]) -> int:
     """Pay the claims in their order as far as `rest` goes; returns what is left."""
+    if not rest:
+        return 0
     for component, target, wanted in claims:
-        if not rest:
-            break
         amount = min(rest, wanted)
-        if not amount:
-            continue
         rest -= amount
         if isinstance(target, OpenFee):
-            target.paid += amount
-            book.fees_balance -= amount
-            book.fee_money.append((on, amount))
-            lines.append(AllocationLine(component, amount, target.instalment_number, target.key))
-            continue
-        if component is Component.INTEREST:
+            _pay_fee(book, target, amount, on, lines)
+        elif component is Component.INTEREST:
             target.interest_paid += amount
             book.interest_paid += amount
-        else:
+            lines.append(AllocationLine(component, amount, target.number))
+            if not target.unpaid:
+                target.paid_on = on
+        elif component is Component.PRINCIPAL:
             target.principal_paid += amount
-            book.principal_balance -= amount
-        if not target.unpaid:
-            target.paid_on = on
-        lines.append(AllocationLine(component, amount, target.number))
-    rows = book.rows
-    while book.first_open < len(rows) and not rows[book.first_open].unpaid:
-        book.first_open += 1
+            book.pay_principal(amount, on, target.due_date)
+            lines.append(AllocationLine(component, amount, target.number))
+            if not target.unpaid:
+                target.paid_on = on
+        else:
+            _pay_fee(book, assess_instalment_fee(book, target, on), amount, on, lines)
+        if not rest:
+            break
+    book.skip_paid()
     return rest
 
 
-def _allocation(payment_id: str, on: date, unapplied: int, lines: list[AllocationLine]) -> Allocation:
-    totals = dict.fromkeys(Component, 0)
+def waive_interest(book: Book, rows: list[OpenRow], amount: int, on: date) -> int:
+    """Settle `amount` minor units of the interest of `rows`, oldest first, without money. Returns what was waived."""
+    lines: list[AllocationLine] = []
+    claims = _claims(book, Component.INTEREST, rows, [])
+    rest = pay_claims(book, claims, amount, on, lines)
+    waived = {line.instalment_number: line.amount for line in lines}
+    for row in rows:
+        row.interest_waived += waived.get(row.number, 0)
+    return amount - rest
+
+
+def _pay_fee(book: Book, fee: OpenFee, amount: int, on: date, lines: list[AllocationLine]) -> None:
+    book.settle_fee(fee, amount, on)
+    if fee.kind is FeeKind.LATE:
+        book.fee_money.append((on, amount))
+    component = component_of(book.terms.program, fee.kind)
+    lines.append(AllocationLine(component, amount, fee.instalment_number, fee.key))
+
+
+def allocated(
+    key: str, on: date, unapplied: int, lines: list[AllocationLine], due_from_borrower: int, recovery: bool
+) -> Allocation:
+    """An allocation from its lines and from what is not in them (minor units)."""
+    fees = interest = principal = nsf_fees = other_fees = 0
     for line in lines:
-        totals[line.component] += line.amount
+        if line.component is Component.INTEREST:
+            interest += line.amount
+        elif line.component is Component.PRINCIPAL:
+            principal += line.amount
+        elif line.fee_key is not None:
+            fees += line.amount
+            kind = fee_kind(line.fee_key)
+            if kind is FeeKind.NSF:
+                nsf_fees += line.amount
+            elif kind is not FeeKind.LATE:
+                other_fees += line.amount
     return Allocation(
-        payment_id=payment_id,
-        effective_date=on,
-        fees=totals[Component.FEES],
-        interest=totals[Component.INTEREST],
-        principal=totals[Component.PRINCIPAL],
-        unapplied=unapplied,
-        lines=tuple(lines),
+        key, on, fees, interest, principal, unapplied, tuple(lines), nsf_fees, other_fees, due_from_borrower, recovery
     )

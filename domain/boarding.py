@@ -19,11 +19,13 @@ from domain.errors import FieldError, InvalidInput, InvalidTerms
 from domain.events import Boarded
 from domain.loan import LoanStatus
 from domain.money import format_amount, parse_amount, parse_rate
+from domain.opening import check_boarding
 from domain.origination import Booked, check_loan_number, check_terms, disclose
-from domain.program import Program, program_from_dict
+from domain.plan import contract
+from domain.program import Program
+from domain.program_form import program_from_dict
 from domain.rounding import round_ratio
 from domain.terms import LoanTerms
-from domain.working import check_boarding, contract
 
 REQUIRED_COLUMNS = ("loan_number", "principal_amount", "term_periods", "annual_rate", "issue_month", "status", "balance")
 OPTIONAL_COLUMNS = ("level_payment", "principal_paid", "unpaid_late_fees", "unpaid_interest")
@@ -247,15 +249,15 @@ def board_row(mapping: TapeMapping, program: Program, cells: Mapping[str, str | 
     if row.errors:
         raise RejectedRow(row.errors)
     agreed = contract(terms)
-    level = stated or agreed.level_payment
+    level = stated or agreed.plan.level_payment
     if unpaid_interest is None:
         unpaid_interest = 0 if oldest is None else earned_and_unpaid(terms, owed, level, oldest, as_of)
     body = Boarded(status, owed, unpaid_interest if active else 0, fees if active else 0, oldest, level)
     _check_boarding(row, terms, body, as_of)
     rows = agreed.rows
-    if level != agreed.level_payment:
-        rows = amortize(principal, level, agreed.factors, agreed.due_dates, rounding=program.rounding)
-    remarks = _remarks(row, rule, status, level, agreed.level_payment)
+    if level != agreed.plan.level_payment:
+        rows = amortize(principal, level, agreed.plan.factors, agreed.plan.due_dates, rounding=program.rounding)
+    remarks = _remarks(row, rule, status, level, agreed.plan.level_payment)
     return BoardedLoan(number, terms, body, disclose(terms, rows, level), remarks)
 
 
@@ -323,7 +325,7 @@ def _owed(row: _Row, status: LoanStatus, principal: int, balance: int) -> int:
 
 
 def _oldest_unpaid(row: _Row, terms: LoanTerms, rule: StatusRule, as_of: date) -> date | None:
-    dues = contract(terms).due_dates
+    dues = contract(terms).plan.due_dates
     if rule.days_past_due == 0:
         return next((due for due in dues if due > as_of), dues[-1])
     overdue = [due for due in dues if (as_of - due).days >= rule.days_past_due]
@@ -341,9 +343,9 @@ def earned_and_unpaid(terms: LoanTerms, principal: int, level_payment: int, olde
     `as_of` the part of its actual days that have passed.
     """
     agreed, rounding = contract(terms), terms.program.rounding
-    dues = agreed.due_dates
+    dues = agreed.plan.due_dates
     index = dues.index(oldest_unpaid)
-    rows = amortize(principal, level_payment, agreed.factors[index:], dues[index:], rounding=rounding)
+    rows = amortize(principal, level_payment, agreed.plan.factors[index:], dues[index:], rounding=rounding)
     earned, start = 0, dues[index - 1] if index else terms.contract_date
     for row in rows:
         if start >= as_of:

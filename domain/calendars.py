@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calendar import isleap
 from datetime import date, timedelta
+from functools import lru_cache
 
 from domain.errors import InvalidTerms
 from domain.program import DueDateRoll, Frequency
@@ -48,8 +49,7 @@ def last_of_month(day: date) -> date:
 def add_months(day: date, months: int, anchor_day: int | None = None) -> date:
     """`day` moved by whole months (negative: back), on `anchor_day` (default: its own day) or the month's last day
     where the month is shorter. Passing the anchor of a series keeps 31 January - 29 February - 31 March."""
-    year, month0 = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month0 + 1, min(anchor_day or day.day, month_length(year, month0 + 1)))
+    return _clipped(*divmod(day.year * 12 + day.month - 1 + months, 12), anchor_day or day.day)
 
 
 def due_dates(
@@ -91,6 +91,14 @@ def semimonthly_days(first_due: date) -> tuple[int, int]:
     if day == 15 or ends_month(first_due):
         return 15, _LAST_DAY
     return (day, day + 15) if day < 15 else (day - 15, day)
+
+
+def previous_semimonthly(day: date, pair: tuple[int, ...]) -> date:
+    """The due date before `day` of a semimonthly series on a pair of days of the month (31 = the last day)."""
+    early, late = pair
+    if day.day > early:
+        return day.replace(day=early)
+    return add_months(day, -1, late)
 
 
 def is_banking_day(day: date, holidays: frozenset[date]) -> bool:
@@ -135,12 +143,21 @@ def _unrolled(frequency: Frequency, first_due: date, count: int, due_days: tuple
 
 
 def _by_months(first: date, count: int, step: int, anchor: int) -> list[date]:
-    dates = []
-    start = first.year * 12 + first.month - 1
-    for months in range(start, start + count * step, step):
-        year, month0 = divmod(months, 12)
-        dates.append(date(year, month0 + 1, min(anchor, month_length(year, month0 + 1))))
-    return dates
+    start, beyond = first.year * 12 + first.month - 1, (LAST_YEAR + 1) * 12
+    if start >= FIRST_YEAR * 12 and start + count * step <= beyond:
+        from_table = start - FIRST_YEAR * 12
+        return list(_month_days(anchor)[from_table : from_table + count * step : step])
+    return [_clipped(*divmod(months, 12), anchor) for months in range(start, start + count * step, step)]
+
+
+@lru_cache(maxsize=_LAST_DAY)
+def _month_days(anchor: int) -> tuple[date, ...]:
+    """A day of every month from FIRST_YEAR to LAST_YEAR: cutting due dates out of it takes no time."""
+    return tuple(_clipped(year, month0, anchor) for year in range(FIRST_YEAR, LAST_YEAR + 1) for month0 in range(12))
+
+
+def _clipped(year: int, month0: int, day: int) -> date:
+    return date(year, month0 + 1, min(day, month_length(year, month0 + 1)))
 
 
 def _semimonthly(first: date, count: int, due_days: tuple[int, ...]) -> list[date]:

@@ -1,12 +1,16 @@
-"""How late a loan is: days past due and the bucket they fall in.
+"""How late a loan is: days past due and the bucket they fall in, now and in its history.
 
 Fees alone make no delinquency: only principal and interest count.
 """
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Final
+
+from domain.loan import LoanStatus
+from domain.working import Book
 
 BUCKETS: Final[tuple[tuple[int, str], ...]] = (
     (120, "dpd_120_plus"),
@@ -17,6 +21,8 @@ BUCKETS: Final[tuple[tuple[int, str], ...]] = (
     (0, "current"),
 )
 """Lowest days past due and name of each bucket, worst first."""
+
+_ONE_DAY: Final = timedelta(days=1)
 
 
 def dpd(as_of: date, oldest_unpaid_due_date: date | None) -> int:
@@ -32,3 +38,53 @@ def bucket(days_past_due: int) -> str:
         if days_past_due >= lowest:
             return name
     raise ValueError(f"days past due cannot be {days_past_due}")
+
+
+def oldest_unpaid_due_date(book: Book) -> date | None:
+    """The due date, passed or to come, of the first instalment of an open loan of which more principal and interest is
+    unpaid than the program tolerates; None when there is none."""
+    tolerance = book.terms.program.delinquency_tolerance
+    rows = book.rows
+    for index in range(book.first_open, len(rows)):
+        if rows[index].unpaid > tolerance:
+            return rows[index].due_date
+    return None
+
+
+@dataclass(slots=True)
+class DelinquencyHistory:
+    """On which closes of day a loan was past due, up to and with `through`: counted from one change to the next, never day
+    by day. `times`: how often it began."""
+
+    through: date
+    first: date | None = None
+    times: int = 0
+    days: int = 0
+    last_current: date | None = None
+    delinquent: bool = False
+
+    def see(self, book: Book, through: date) -> None:
+        """Count the closes up to `through`, as the book stands. A loan that is paid off is not past due; one that is charged
+        off, or otherwise gone, is not counted."""
+        if book.status is LoanStatus.ACTIVE:
+            self.count(oldest_unpaid_due_date(book), through)
+        elif book.status is LoanStatus.PAID_OFF:
+            self.count(None, through)
+
+    def count(self, oldest_due: date | None, through: date) -> None:
+        """Count the closes after those counted up to `through`, in which `oldest_due` was the oldest unpaid due date."""
+        start = self.through + _ONE_DAY
+        if through < start:
+            return
+        self.through = through
+        begins = through + _ONE_DAY if oldest_due is None else max(start, oldest_due + _ONE_DAY)
+        if begins > start:
+            self.delinquent = False
+            self.last_current = min(begins - _ONE_DAY, through)
+        if begins > through:
+            return
+        if not self.delinquent:
+            self.times += 1
+            self.first = self.first or begins
+        self.delinquent = True
+        self.days += (through - begins).days + 1

@@ -1,19 +1,30 @@
 """The source events of a loan: what people or the outside world did. Data only; what they do is in domain/replay.py.
 
-Amounts are `int` minor units.
+Amounts are `int` minor units, rates exact fractions of one a year. In JSON they are decimal strings, dates ISO.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from domain.changes import (
+    Deferred,
+    DueDateChanged,
+    Extended,
+    Forborne,
+    Modification,
+    RateChanged,
+    ReAged,
+    ReAmortized,
+)
 from domain.errors import InvalidInput
 from domain.loan import LoanStatus
-from domain.money import format_amount, parse_amount
+from domain.money import format_amount, format_rate, parse_amount, parse_rate
+from domain.program import AdvanceOrder
 
 
 class EventKind(StrEnum):
@@ -21,6 +32,23 @@ class EventKind(StrEnum):
     BOARDED = "boarded"
     PAYMENT_RECEIVED = "payment_received"
     PAYMENT_SETTLED = "payment_settled"
+    FEE_CHARGED = "fee_charged"
+    WAIVED = "waived"
+    UNAPPLIED_APPLIED = "unapplied_applied"
+    REFUNDED = "refunded"
+    REFUND_SENT = "refund_sent"
+    REIMBURSED = "reimbursed"
+    REIMBURSEMENT_SENT = "reimbursement_sent"
+    CHARGED_OFF = "charged_off"
+    CHARGEBACK = "chargeback"
+    NON_ACCRUAL_SET = "non_accrual_set"
+    RATE_CHANGED = "rate_changed"
+    DEFERRED = "deferred"
+    FORBORNE = "forborne"
+    EXTENDED = "extended"
+    DUE_DATE_CHANGED = "due_date_changed"
+    RE_AGED = "re_aged"
+    RE_AMORTIZED = "re_amortized"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +76,11 @@ class Boarded:
 
 @dataclass(frozen=True, slots=True)
 class PaymentReceived:
+    """`advance` says which open instalment money in advance fills first; None means as the program says."""
+
     amount: int
     payment_id: str
+    advance: AdvanceOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +88,117 @@ class PaymentSettled:
     payment_id: str
 
 
-EventBody = Disbursed | Boarded | PaymentReceived | PaymentSettled
+class ChargedFee(StrEnum):
+    """The kinds of fee that are charged; the others are derived (domain.loan.FeeKind)."""
 
-_KINDS: Final[dict[type, EventKind]] = {
-    Disbursed: EventKind.DISBURSED,
-    Boarded: EventKind.BOARDED,
-    PaymentReceived: EventKind.PAYMENT_RECEIVED,
-    PaymentSettled: EventKind.PAYMENT_SETTLED,
-}
+    NSF = "nsf_fee"
+    OTHER = "other_fee"
+
+
+@dataclass(frozen=True, slots=True)
+class FeeCharged:
+    """A fee. `fee_id` is the caller's: a payment's id for the NSF fee of its return makes it one per return. It stands at
+    the opening of its day, so money of that day meets it whichever was recorded first."""
+
+    fee_id: str
+    kind: ChargedFee
+    amount: int
+
+
+class WaiverTarget(StrEnum):
+    FEE = "fee"
+    INTEREST = "interest"
+
+
+@dataclass(frozen=True, slots=True)
+class Waived:
+    """The lender gives up a fee (`fee_key` names it) or interest earned and unpaid. `amount` None: all that is unpaid.
+
+    A waiver of what does not arise any more, or is paid, waives nothing.
+    """
+
+    waiver_id: str
+    target: WaiverTarget
+    fee_key: str | None = None
+    amount: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnappliedApplied:
+    """Unapplied funds go through the waterfall."""
+
+    application_id: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refunded:
+    """A refund of unapplied funds was approved. `shortfall`: the part of `amount` that was not unapplied any more, because
+    a bank returned the money after it was refunded; the borrower owes it."""
+
+    refund_id: str
+    amount: int
+    shortfall: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundSent:
+    refund_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reimbursed:
+    """The lender owes the borrower money of its own (goodwill); it touches no balance of the loan."""
+
+    reimbursement_id: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReimbursementSent:
+    reimbursement_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChargedOff:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chargeback:
+    """A payment, or a part of it, was taken back from the lender (a card dispute): what it paid is owed again now."""
+
+    chargeback_id: str
+    payment_id: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class NonAccrualSet:
+    """A person put the loan on non-accrual, where it stays until a person takes it off; or took it off, also when it had
+    got there by its days past due."""
+
+    non_accrual: bool
+    reason: str
+
+
+EventBody = (
+    Disbursed
+    | Boarded
+    | PaymentReceived
+    | PaymentSettled
+    | FeeCharged
+    | Waived
+    | UnappliedApplied
+    | Refunded
+    | RefundSent
+    | Reimbursed
+    | ReimbursementSent
+    | ChargedOff
+    | Chargeback
+    | NonAccrualSet
+    | Modification
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,28 +211,42 @@ class Event:
 
     @property
     def kind(self) -> EventKind:
-        return _KINDS[type(self.body)]
+        return FORMS_BY_BODY[type(self.body)].kind
+
+    @property
+    def place(self) -> tuple[date, int, int]:
+        """Where the event stands among those of its loan: effective date, rank of its kind, sequence."""
+        return self.effective_date, FORMS_BY_BODY[type(self.body)].rank, self.sequence
+
+
+class Field(NamedTuple):
+    """How a field of a body is written to and read from JSON; an optional one may be absent or null."""
+
+    write: Callable[[Any], Any]
+    read: Callable[[Mapping[str, Any], str], Any]
+    optional: bool = False
+
+
+class Form(NamedTuple):
+    """The JSON form of one kind of event, and its rank: the order within a day. Rank 1 is the opening of the day, when
+    what is derived arises; the close of the day is last."""
+
+    kind: EventKind
+    body: type
+    rank: int
+    fields: Mapping[str, Field]
 
 
 def event_to_dict(body: EventBody) -> dict[str, Any]:
-    """The JSON form of an event's body: money as decimal strings, dates ISO. Inverse of `event_from_dict`."""
-    match body:
-        case Disbursed():
-            return {"amount": format_amount(body.amount)}
-        case PaymentReceived():
-            return {"amount": format_amount(body.amount), "payment_id": body.payment_id}
-        case PaymentSettled():
-            return {"payment_id": body.payment_id}
-        case Boarded():
-            oldest, level = body.oldest_unpaid_due_date, body.level_payment
-            return {
-                "status": str(body.status),
-                "principal": format_amount(body.principal),
-                "interest": format_amount(body.interest),
-                "late_fees": format_amount(body.late_fees),
-                "oldest_unpaid_due_date": None if oldest is None else oldest.isoformat(),
-                "level_payment": None if level is None else format_amount(level),
-            }
+    """The JSON form of an event's body. Inverse of `event_from_dict`. Optional fields that are None and did not exist in
+    the first form of their kind are left out, so what is stored stays what it was."""
+    form = FORMS_BY_BODY[type(body)]
+    values = {name: getattr(body, name) for name in form.fields}
+    return {
+        name: None if value is None else form.fields[name].write(value)
+        for name, value in values.items()
+        if value is not None or name not in _LATER_FIELDS
+    }
 
 
 def event_from_dict(kind: EventKind | str, data: Mapping[str, Any]) -> EventBody:
@@ -108,25 +256,13 @@ def event_from_dict(kind: EventKind | str, data: Mapping[str, Any]) -> EventBody
     """
     if kind not in list(EventKind):
         raise InvalidInput.at("/kind", f"must be one of {', '.join(EventKind)}")
-    match EventKind(kind):
-        case EventKind.DISBURSED:
-            return Disbursed(_amount(data, "amount"))
-        case EventKind.PAYMENT_RECEIVED:
-            return PaymentReceived(_amount(data, "amount"), _text(data, "payment_id"))
-        case EventKind.PAYMENT_SETTLED:
-            return PaymentSettled(_text(data, "payment_id"))
-        case EventKind.BOARDED:
-            status = _text(data, "status")
-            if status not in list(LoanStatus):
-                raise InvalidInput.at("/status", f"must be one of {', '.join(LoanStatus)}")
-            return Boarded(
-                status=LoanStatus(status),
-                principal=_amount(data, "principal"),
-                interest=_amount(data, "interest"),
-                late_fees=_amount(data, "late_fees"),
-                oldest_unpaid_due_date=_date(data, "oldest_unpaid_due_date"),
-                level_payment=None if data.get("level_payment") is None else _amount(data, "level_payment"),
-            )
+    form = FORMS[EventKind(kind)]
+    values = {
+        name: None if field.optional and data.get(name) is None else field.read(data, name)
+        for name, field in form.fields.items()
+    }
+    body: EventBody = form.body(**values)
+    return body
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:
@@ -140,10 +276,110 @@ def _amount(data: Mapping[str, Any], name: str) -> int:
     return parse_amount(_text(data, name), f"/{name}")
 
 
-def _date(data: Mapping[str, Any], name: str) -> date | None:
-    if data.get(name) is None:
-        return None
+def _rate(data: Mapping[str, Any], name: str) -> Any:
+    return parse_rate(_text(data, name), f"/{name}")
+
+
+def _date(data: Mapping[str, Any], name: str) -> date:
     try:
         return date.fromisoformat(_text(data, name))
     except ValueError:
         raise InvalidInput.at(f"/{name}", "must be a date such as 2020-10-09") from None
+
+
+def _whole(data: Mapping[str, Any], name: str) -> int:
+    value = data.get(name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidInput.at(f"/{name}", "must be a whole number")
+    return value
+
+
+def _flag(data: Mapping[str, Any], name: str) -> bool:
+    value = data.get(name)
+    if not isinstance(value, bool):
+        raise InvalidInput.at(f"/{name}", "must be true or false")
+    return value
+
+
+def _one_of(choices: type[StrEnum]) -> Field:
+    def read(data: Mapping[str, Any], name: str) -> StrEnum:
+        if data.get(name) not in list(choices):
+            raise InvalidInput.at(f"/{name}", f"must be one of {', '.join(choices)}")
+        return choices(data[name])
+
+    return Field(str, read)
+
+
+def _optional(field: Field) -> Field:
+    return field._replace(optional=True)
+
+
+_MONEY: Final = Field(format_amount, _amount)
+_TEXT: Final = Field(str, _text)
+_DAY: Final = Field(date.isoformat, _date)
+_RATE: Final = Field(format_rate, _rate)
+_COUNT: Final = Field(int, _whole)
+_FLAG: Final = Field(bool, _flag)
+
+_LATER_FIELDS: Final = frozenset({"advance", "shortfall"})
+
+FORMS: Final[dict[EventKind, Form]] = {
+    form.kind: form
+    for form in (
+        Form(EventKind.DISBURSED, Disbursed, 0, {"amount": _MONEY}),
+        Form(
+            EventKind.BOARDED,
+            Boarded,
+            0,
+            {
+                "status": _one_of(LoanStatus),
+                "principal": _MONEY,
+                "interest": _MONEY,
+                "late_fees": _MONEY,
+                "oldest_unpaid_due_date": _optional(_DAY),
+                "level_payment": _optional(_MONEY),
+            },
+        ),
+        Form(
+            EventKind.PAYMENT_RECEIVED,
+            PaymentReceived,
+            2,
+            {"amount": _MONEY, "payment_id": _TEXT, "advance": _optional(_one_of(AdvanceOrder))},
+        ),
+        Form(EventKind.PAYMENT_SETTLED, PaymentSettled, 3, {"payment_id": _TEXT}),
+        Form(EventKind.FEE_CHARGED, FeeCharged, 1, {"fee_id": _TEXT, "kind": _one_of(ChargedFee), "amount": _MONEY}),
+        Form(
+            EventKind.WAIVED,
+            Waived,
+            2,
+            {
+                "waiver_id": _TEXT,
+                "target": _one_of(WaiverTarget),
+                "fee_key": _optional(_TEXT),
+                "amount": _optional(_MONEY),
+            },
+        ),
+        Form(EventKind.UNAPPLIED_APPLIED, UnappliedApplied, 2, {"application_id": _TEXT, "amount": _MONEY}),
+        Form(EventKind.REFUNDED, Refunded, 2, {"refund_id": _TEXT, "amount": _MONEY, "shortfall": _optional(_MONEY)}),
+        Form(EventKind.REFUND_SENT, RefundSent, 3, {"refund_id": _TEXT}),
+        Form(EventKind.REIMBURSED, Reimbursed, 2, {"reimbursement_id": _TEXT, "amount": _MONEY}),
+        Form(EventKind.REIMBURSEMENT_SENT, ReimbursementSent, 3, {"reimbursement_id": _TEXT}),
+        Form(EventKind.CHARGED_OFF, ChargedOff, 2, {"reason": _TEXT}),
+        Form(EventKind.CHARGEBACK, Chargeback, 2, {"chargeback_id": _TEXT, "payment_id": _TEXT, "amount": _MONEY}),
+        Form(EventKind.NON_ACCRUAL_SET, NonAccrualSet, 2, {"non_accrual": _FLAG, "reason": _TEXT}),
+        Form(
+            EventKind.RATE_CHANGED,
+            RateChanged,
+            2,
+            {"rate": _RATE, "until": _optional(_DAY), "keep_payment": _FLAG, "reason": _optional(_TEXT)},
+        ),
+        Form(EventKind.DEFERRED, Deferred, 2, {"instalments": _COUNT, "accrue": _FLAG, "to_end": _FLAG}),
+        Form(EventKind.FORBORNE, Forborne, 2, {"until": _DAY, "accrue": _FLAG, "payment": _optional(_MONEY)}),
+        Form(EventKind.EXTENDED, Extended, 2, {"periods": _COUNT, "reamortize": _FLAG}),
+        Form(EventKind.DUE_DATE_CHANGED, DueDateChanged, 2, {"new_first_due": _DAY}),
+        Form(EventKind.RE_AGED, ReAged, 2, {}),
+        Form(EventKind.RE_AMORTIZED, ReAmortized, 2, {"periods": _optional(_COUNT)}),
+    )
+}
+
+FORMS_BY_BODY: Final[dict[type, Form]] = {form.body: form for form in FORMS.values()}

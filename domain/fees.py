@@ -1,13 +1,21 @@
-"""Late fees: derived, one per instalment, never pyramided."""
+"""Fees that are derived: late fees, one per instalment and never pyramided, and the program's instalment fees.
+
+Those that are charged are in domain/charges.py.
+"""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
 
-from domain.loan import LoanStatus
-from domain.program import LateFeeKind, Program
+from domain.loan import PENALTIES, FeeKind, LoanStatus
+from domain.program import Component, LateFeeKind, Program
 from domain.rounding import round_minor
-from domain.working import Book, OpenFee
+from domain.working import Book, OpenFee, OpenRow
+
+
+def component_of(program: Program, kind: FeeKind) -> Component:
+    """What a fee counts as in the program's waterfall: late and NSF fees are penalties where it names these."""
+    return Component.PENALTIES if kind in PENALTIES and Component.PENALTIES in program.allocation_order else Component.FEES
 
 
 def late_fee_amount(program: Program, payment: int) -> int:
@@ -31,32 +39,70 @@ def late_fee_amount(program: Program, payment: int) -> int:
     return amount if fee.cap is None else min(amount, fee.cap)
 
 
-def assess_late_fees(book: Book, through: date) -> list[OpenFee]:
-    """Assess the fees that arise at the opening of any day up to `through`, and return them.
+def assess_late_fees(book: Book, through: date) -> None:
+    """Assess the late fees that arise at the opening of any day up to `through`.
 
     An instalment not fully paid (principal and interest) when its grace has run out bears one at the opening of
     due date + grace days + 1. One whose grace ran out before boarding is the prior servicer's matter.
     """
-    new: list[OpenFee] = []
     program = book.terms.program
     if program.late_fee.kind is LateFeeKind.NONE or book.opened_on is None:
-        return new
+        return
     wait = timedelta(days=program.grace_days + 1)
     while book.status is LoanStatus.ACTIVE and book.fee_row < len(book.rows):
         row = book.rows[book.fee_row]
         day = row.due_date + wait
         if day > through:
             break
+        book.method.bring(book, day)
         excused = day < book.opened_on or _is_excused(book, book.fee_row, day)
         book.fee_row += 1
-        amount = late_fee_amount(program, row.principal + row.interest)
-        if excused or not amount:
-            continue
-        fee = OpenFee(f"late_fee:{row.due_date.isoformat()}", row.number, row.due_date, day, amount)
-        book.fees.append(fee)
-        book.fees_balance += amount
-        new.append(fee)
-    return new
+        amount = 0 if excused else late_fee_amount(program, row.principal + row.interest)
+        if amount:
+            book.add_fee(OpenFee(f"late_fee:{row.due_date.isoformat()}", row.number, row.due_date, day, amount))
+
+
+def next_late_fee_day(book: Book) -> date | None:
+    """The day at whose opening the next instalment that may be unpaid bears a late fee; None when none can."""
+    program, index = book.terms.program, max(book.fee_row, book.first_open)
+    if program.late_fee.kind is LateFeeKind.NONE or index >= len(book.rows):
+        return None
+    return book.rows[index].due_date + timedelta(days=program.grace_days + 1)
+
+
+def skip_fees(book: Book, through: date) -> None:
+    """Nothing was owed while fees could have arisen up to `through`: none of those arises later."""
+    wait = timedelta(days=book.terms.program.grace_days + 1)
+    while book.fee_row < len(book.rows) and book.rows[book.fee_row].due_date + wait <= through:
+        book.fee_row += 1
+    book.own_fee_numbers.update(row.number for row in book.rows if row.due_date <= through)
+
+
+def assess_instalment_fees(book: Book, through: date) -> None:
+    """Assess the fees of the instalments due up to `through` that were not paid earlier, each at the opening of its due
+    date. Instalments due before the loan was boarded bore theirs to the prior servicer."""
+    if not book.terms.program.instalment_fee or book.status is not LoanStatus.ACTIVE or book.opened_on is None:
+        return
+    for row in book.rows[book.first_open :]:
+        if row.due_date > through:
+            break
+        if row.due_date >= book.opened_on and has_own_fee(book, row):
+            assess_instalment_fee(book, row, row.due_date)
+
+
+def assess_instalment_fee(book: Book, row: OpenRow, on: date) -> OpenFee:
+    """Assess the program's fee of an instalment that has not borne it yet, and return it."""
+    book.own_fee_numbers.add(row.number)
+    amount = book.terms.program.instalment_fee
+    key = f"{FeeKind.INSTALMENT}:{row.due_date.isoformat()}"
+    fee = OpenFee(key, row.number, row.due_date, on, amount, kind=FeeKind.INSTALMENT)
+    book.add_fee(fee)
+    return fee
+
+
+def has_own_fee(book: Book, row: OpenRow) -> bool:
+    """Whether an instalment bears a fee of the program that is not assessed yet. One that was deferred bears none."""
+    return book.terms.program.instalment_fee > 0 and not row.deferred and row.number not in book.own_fee_numbers
 
 
 def _is_excused(book: Book, index: int, day: date) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+from typing import Final
 
 from domain.calendars import last_of_month
 from domain.chart import Account
@@ -20,8 +21,40 @@ class EntryKind(StrEnum):
     PAYMENT = "payment"
     SETTLEMENT = "settlement"
     LATE_FEE = "late_fee"
+    NSF_FEE = "nsf_fee"
+    OTHER_FEE = "other_fee"
+    INSTALMENT_FEE = "instalment_fee"
+    WAIVER = "waiver"
+    APPLICATION = "application"
+    REFUND = "refund"
+    REIMBURSEMENT = "reimbursement"
+    REFUND_SENT = "refund_sent"
+    CHARGE_OFF = "charge_off"
+    RECOVERY = "recovery"
+    CHARGEBACK = "chargeback"
+    NON_ACCRUAL = "non_accrual"
     ACCRUAL = "accrual"
     MIRROR = "mirror"
+
+
+class Series(StrEnum):
+    """Interest earned is posted by month in three series, whose names begin the keys of their entries: own, memo while the
+    loan is on non-accrual, and memo while it is charged off."""
+
+    OWN = "accrual"
+    NON_ACCRUAL = "memo_accrual"
+    CHARGED_OFF = "charged_off_accrual"
+
+
+Interest = Mapping[Series, Mapping[date, int]]
+"""Interest (minor units) of each series by the first day of the month."""
+
+_ACCRUED: Final = {
+    Series.OWN: (Account.ACCRUED_INTEREST, Account.INTEREST_INCOME),
+    Series.NON_ACCRUAL: (Account.MEMO_NON_ACCRUAL_INTEREST, Account.MEMO_CONTRA),
+    Series.CHARGED_OFF: (Account.MEMO_CHARGED_OFF, Account.MEMO_CONTRA),
+}
+"""What a month's interest debits and credits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +74,10 @@ class Transfer:
 class Entry:
     """What one event (or derived fee, or month's accrual) posts. `key` names it within the loan.
 
-    Keys: "disbursed", "boarded", "payment:{payment_id}", "settled:{payment_id}", "late_fee:{due_date}",
-    "accrual:{yyyy-mm}". A mirror has the key and effective date of the entry it takes back, and the kind `mirror`.
+    Keys: "disbursed", "boarded", "payment:{payment_id}", "settled:{payment_id}", a fee's own ("late_fee:{due_date}"),
+    "waiver:{id}", "unapplied:{id}", "refund:{id}", "reimbursement:{id}" (and either with ":sent"), "charged_off",
+    "chargeback:{id}", "non_accrual:{date}", "accrual:{yyyy-mm}" and the other series. A mirror has the key and effective
+    date of the entry it takes back, and the kind `mirror`.
     """
 
     key: str
@@ -83,7 +118,7 @@ def corrections(implied: Iterable[Entry], posted: Iterable[Entry]) -> list[Entry
     implied: its mirror. Mirrors of what vanished come first, the rest in the order of `implied`.
     """
     stands = standing(posted)
-    wanted = list(implied)
+    wanted = [entry for entry in implied if entry.transfers]  # what moves nothing is no entry
     keys = {entry.key for entry in wanted}
     result = [mirror(entry) for key, entry in stands.items() if key not in keys]
     for entry in wanted:
@@ -103,8 +138,20 @@ def _same(posted: Entry, implied: Entry) -> bool:
     ) == sorted((t.debit, t.credit, t.amount) for t in implied.transfers)
 
 
-def accrual_corrections(implied: Mapping[date, int], posted: Mapping[date, int], business_date: date) -> list[Entry]:
-    """Accrual entries: for every month whose earned interest differs from what is posted, one net delta.
+def to_post(
+    implied: Iterable[Entry], earned: Interest, posted: Iterable[Entry], accrued: Interest, business_date: date
+) -> list[Entry]:
+    """All that is missing in the journal: `corrections`, then `accrual_corrections` of each series."""
+    result = corrections(implied, posted)
+    for series in Series:
+        result += accrual_corrections(earned.get(series, {}), accrued.get(series, {}), business_date, series)
+    return result
+
+
+def accrual_corrections(
+    implied: Mapping[date, int], posted: Mapping[date, int], business_date: date, series: Series = Series.OWN
+) -> list[Entry]:
+    """Accrual entries of a series: for every month whose earned interest differs from what is posted, one net delta.
 
     Keys of both are first days of months, values minor units (posted: net of earlier deltas). Effective date: the
     business date in its own month, else the month's last day. A negative delta is the transfer with sides exchanged.
@@ -114,13 +161,13 @@ def accrual_corrections(implied: Mapping[date, int], posted: Mapping[date, int],
         delta = implied.get(month, 0) - posted.get(month, 0)
         if delta == 0:
             continue
-        sides = (Account.ACCRUED_INTEREST, Account.INTEREST_INCOME)
+        sides = _ACCRUED[series]
         debit, credit = sides if delta > 0 else sides[::-1]
         own = (business_date.year, business_date.month) == (month.year, month.month)
         effective = business_date if own else last_of_month(month)
         result.append(
             Entry(
-                key=f"accrual:{month:%Y-%m}",
+                key=f"{series}:{month:%Y-%m}",
                 kind=EntryKind.ACCRUAL,
                 effective_date=effective,
                 payment_id=None,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
-from typing import Final, Literal
+from typing import Final, NamedTuple
 
 from domain.program import Component
 
@@ -28,21 +28,53 @@ class LoanStatus(StrEnum):
 
 
 class InstalmentStatus(StrEnum):
-    """`due` on its due date, `past_due` from the day after, `partial` when some of it is paid before that."""
+    """`due` on its due date, `past_due` from the day after, `partial` when some of it is paid before that, or nothing but
+    a fee or the program's tolerance is left of it. `waived`: settled, some of its interest without money. `deferred`: put
+    off by a modification."""
 
     SCHEDULED = "scheduled"
     DUE = "due"
     PARTIAL = "partial"
     PAID = "paid"
     PAST_DUE = "past_due"
+    WAIVED = "waived"
+    DEFERRED = "deferred"
+
+
+SETTLED: Final = frozenset({InstalmentStatus.PAID, InstalmentStatus.WAIVED, InstalmentStatus.DEFERRED})
+"""Statuses of an instalment with which nothing is to be paid any more."""
+
+
+class FeeKind(StrEnum):
+    """What a fee is for. Late and instalment fees are derived, the others are charged by people or a bank's return.
+
+    A fee's key begins with its kind and a colon.
+    """
+
+    LATE = "late_fee"
+    NSF = "nsf_fee"
+    OTHER = "other_fee"
+    INSTALMENT = "instalment_fee"
+
+
+PENALTIES: Final = frozenset({FeeKind.LATE, FeeKind.NSF})
+"""Kinds that are penalties in a waterfall that separates them from fees."""
+
+
+def fee_kind(key: str) -> FeeKind:
+    """The kind of the fee with a key such as "late_fee:2020-10-09"."""
+    return FeeKind(key.partition(":")[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Instalment:
-    """One row of the schedule as it stands; payment = principal + interest.
+    """One row of the schedule as it stands; payment = principal + interest. `interest_paid` with money, `interest_waived`
+    without. `fees`: the program's instalment fee, payable with the row and known from the start, and what was settled of
+    it; other fees are not here. `paid_on`: the day on which the last of all that was settled.
 
-    `prior_interest` is only set on a boarded loan: the part of the period's interest that was paid to the prior
-    servicer, so it is not in `interest` (negative: older unpaid interest brought along, which is in `interest`).
+    `prior_interest`: the part of the period's interest that was paid to the prior servicer of a boarded loan, so it is not
+    in `interest`; negative: interest that is in `interest` but was earned before the period (brought along, or charged
+    back).
     """
 
     number: int
@@ -56,23 +88,41 @@ class Instalment:
     status: InstalmentStatus
     paid_on: date | None
     prior_interest: int = 0
+    interest_waived: int = 0
+    fees: int = 0
+    fees_paid: int = 0
+
+    @property
+    def interest_unpaid(self) -> int:
+        return self.interest - self.interest_paid - self.interest_waived
+
+    @property
+    def unpaid(self) -> int:
+        """Principal and interest of it that nothing has settled yet."""
+        return self.principal - self.principal_paid + self.interest_unpaid
 
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """A derived fee. `key` is its business key ("late_fee:2020-10-09"), which a waiver will name."""
+    """A fee. `key` is its business key ("late_fee:2020-10-09", "nsf_fee:{fee_id}"), which a waiver names. `paid` with
+    money, `waived` without; `paid_on`: when nothing was left of it."""
 
     key: str
-    kind: Literal["late_fee"]
+    kind: FeeKind
     instalment_number: int
     due_date: date
     assessed_on: date
     amount: int
     paid: int
+    waived: int = 0
+    paid_on: date | None = None
+
+    @property
+    def unpaid(self) -> int:
+        return self.amount - self.paid - self.waived
 
 
-@dataclass(frozen=True, slots=True)
-class AllocationLine:
+class AllocationLine(NamedTuple):
     """Where a part of a payment went. Principal with no instalment number is a curtailment."""
 
     component: Component
@@ -83,7 +133,11 @@ class AllocationLine:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """What one payment paid: fees + interest + principal + unapplied == its amount; `lines` hold the first three."""
+    """What one payment paid: fees + interest + principal + unapplied + due_from_borrower == its amount; `lines` hold the
+    first three. `nsf_fees` and `other_fees` (instalment fees too) are parts of `fees`; the rest are late fees.
+
+    `recovery`: the loan was charged off. `due_from_borrower`: what repaid money the borrower had got without a right.
+    """
 
     payment_id: str
     effective_date: date
@@ -92,10 +146,30 @@ class Allocation:
     principal: int
     unapplied: int
     lines: tuple[AllocationLine, ...]
+    nsf_fees: int = 0
+    other_fees: int = 0
+    due_from_borrower: int = 0
+    recovery: bool = False
 
     @property
     def amount(self) -> int:
-        return self.fees + self.interest + self.principal + self.unapplied
+        return self.fees + self.interest + self.principal + self.unapplied + self.due_from_borrower
+
+    @property
+    def late_fees(self) -> int:
+        return self.fees - self.nsf_fees - self.other_fees
+
+
+@dataclass(frozen=True, slots=True)
+class PayoffQuote:
+    """Minor units; `interest` is negative where more was paid ahead than is earned and owed (never more than the
+    principal). `per_diem` unrounded: the interest a further day adds within the current period."""
+
+    principal: int
+    interest: int
+    fees: int
+    total: int
+    per_diem: Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +181,14 @@ class LoanState:
     on) of the first instalment not fully paid; None when there is none. next_due_amount: what a draft on that date must
     take to bring the loan current through it: all past due, that instalment's rest, and the assessed fees which the
     program's waterfall takes on the way. total_paid: all money received. per_diem: minor units, unrounded, by which
-    the payoff grows a day. opened_on: effective date of disbursement or boarding.
+    the payoff grows a day. payoff: what pays the loan off at `as_of`; None unless it is
+    active. opened_on: effective date of disbursement or boarding.
+
+    late_fees, nsf_fees, other_fees: the parts of fees_balance. due_from_borrower: money paid back or refunded that was not
+    the borrower's. A charged-off loan keeps its balances, as memo: charged_off_balance is all that is owed of it,
+    charged_off_principal what it was charged off with, recovered what came in since. non_accrual_interest: the part of
+    accrued_interest that is memo. Of delinquency (days past due above 0 at the close of a day, while active):
+    first_delinquency_date, times_delinquent (how often it began), delinquent_days, last_current_date.
     """
 
     as_of: date
@@ -129,7 +210,22 @@ class LoanState:
     last_payment_amount: int | None
     total_paid: int
     per_diem: Fraction
+    payoff: PayoffQuote | None = None
     opened_on: date | None = None
+    late_fees: int = 0
+    nsf_fees: int = 0
+    other_fees: int = 0
+    due_from_borrower: int = 0
+    charged_off_on: date | None = None
+    charged_off_balance: int = 0
+    charged_off_principal: int = 0
+    recovered: int = 0
+    non_accrual: bool = False
+    non_accrual_interest: int = 0
+    first_delinquency_date: date | None = None
+    times_delinquent: int = 0
+    delinquent_days: int = 0
+    last_current_date: date | None = None
 
 
 def state_hash(state: LoanState) -> str:
@@ -142,7 +238,7 @@ def state_hash(state: LoanState) -> str:
 
 
 _PLAIN: Final = frozenset({int, str, bool, type(None)})
-_FIELDS: Final = {kind: tuple(f.name for f in fields(kind)) for kind in (LoanState, Instalment, Fee)}
+_FIELDS: Final = {kind: tuple(f.name for f in fields(kind)) for kind in (LoanState, Instalment, Fee, PayoffQuote)}
 
 
 def _canonical(value: object) -> object:

@@ -15,17 +15,18 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Table, select
 
 from domain.boarding import BoardedLoan, RejectedRow, Remark, TapeMapping, board_row
 from domain.errors import InvalidInput
 from domain.events import Event
+from domain.history import Record
 from domain.program import Frequency
 from domain.replay import Replay, replay
 from infra.db.bulk import insert_many, insert_new
 from infra.db.models.servicing import booked_schedules, borrowers, instalments, loan_fees, loans
 from infra.db.models.tenancy import audit_log
-from infra.db.repositories.loans import append_events, state_values
+from infra.db.repositories.loans import CacheKey, append_records, fee_rows, instalment_rows, state_values
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services import ledger, programs
@@ -36,20 +37,6 @@ CHUNK = 1000
 _EXTRA = "columns beyond the header"
 _LONGEST_VALUE = 100
 
-_INSTALMENT_COLUMNS = (
-    "tenant_id",
-    "loan_id",
-    "number",
-    "due_date",
-    "payment",
-    "principal",
-    "interest",
-    "principal_paid",
-    "interest_paid",
-    "status",
-    "paid_on",
-)
-_FEE_COLUMNS = ("tenant_id", "loan_id", "fee_key", "kind", "due_date", "assessed_on", "amount", "paid")
 _AUDIT_COLUMNS = (
     "tenant_id",
     "id",
@@ -285,8 +272,9 @@ async def _land(open_uow: Callable[[], UnitOfWork], run: _Run, landing: Sequence
         candidates = {new_id(): item for item in landing}
         inserted = await _land_loans(uow, owners, candidates)
         new = {loan_id: item for loan_id, item in candidates.items() if loan_id in inserted}
-        events = [(loan_id, Event(1, run.as_of, item.loan.body)) for loan_id, item in new.items()]
-        await append_events(uow, events, run.business_date)
+        at, on = uow.recorded_at, run.business_date
+        records = [(loan_id, Record(1, 1, run.as_of, item.loan.body, None, at, on)) for loan_id, item in new.items()]
+        await append_records(uow, records)
         await _land_schedules(uow, new)
         await ledger.post(uow, {loan_id: item.replay for loan_id, item in new.items()})
         await _land_audit(uow, run, new)
@@ -317,30 +305,15 @@ async def _land_schedules(uow: UnitOfWork, new: Mapping[UUID, _Landing]) -> None
     if not booked:
         return
     await insert_many(uow, booked_schedules, list(booked[0]), (list(row.values()) for row in booked))
-    rows = (
-        (
-            tenant,
-            loan_id,
-            row.number,
-            row.due_date,
-            row.payment,
-            row.principal,
-            row.interest,
-            row.principal_paid,
-            row.interest_paid,
-            str(row.status),
-            row.paid_on,
-        )
-        for loan_id, item in new.items()
-        for row in item.replay.state.instalments
-    )
-    await insert_many(uow, instalments, _INSTALMENT_COLUMNS, rows)
-    fees = (
-        (tenant, loan_id, fee.key, fee.kind, fee.due_date, fee.assessed_on, fee.amount, fee.paid)
-        for loan_id, item in new.items()
-        for fee in item.replay.state.fees
-    )
-    await insert_many(uow, loan_fees, _FEE_COLUMNS, fees)
+    states = {loan_id: item.replay.state for loan_id, item in new.items()}
+    await _land_cache(uow, instalments, "number", instalment_rows(states))
+    await _land_cache(uow, loan_fees, "fee_key", fee_rows(states))
+
+
+async def _land_cache(uow: UnitOfWork, table: Table, key: str, rows: Mapping[CacheKey, dict[str, Any]]) -> None:
+    if rows:
+        columns = ("tenant_id", "loan_id", key, *next(iter(rows.values())))
+        await insert_many(uow, table, columns, ((uow.tenant_id, *at, *row.values()) for at, row in rows.items()))
 
 
 async def _land_audit(uow: UnitOfWork, run: _Run, new: Mapping[UUID, _Landing]) -> None:

@@ -21,6 +21,7 @@ from infra.db.uow import UnitOfWork
 from services import ledger
 from services.payments import settle
 from services.replaying import store, with_events
+from services.status_archive import archive
 
 PAGE = 500
 """Loans (or transfers) a page: about a second of work, during which a payment on one of them waits."""
@@ -75,9 +76,10 @@ async def opened_day(uow: UnitOfWork, on: date, *, lock: bool = False) -> RowMap
 
 
 async def close_page(uow: UnitOfWork, on: date, cursor: UUID | None, limit: int = PAGE) -> UUID | None:
-    """Bring the next `limit` active loans after `cursor` through the close of `on`: state, schedule, late fees, accruals.
+    """Bring the next `limit` loans after `cursor` through the close of `on`: state, schedule, late fees, accruals, and the
+    day's row of the status archive.
 
-    Loans that are there already are skipped, so the same page again does nothing (or goes on). The checkpoint is written
+    Loans that are there already get their row, so the same page again does nothing (or goes on). The checkpoint is written
     in the same transaction. Returns the next cursor, None when there are no more loans.
     Raises NotFound when `on` was never opened.
     """
@@ -86,8 +88,10 @@ async def close_page(uow: UnitOfWork, on: date, cursor: UUID | None, limit: int 
     if not rows:
         return None
     loans = await with_events(uow, rows)
-    await store(uow, loans, on)
-    await days.add_progress(uow, on, loans_closed=len(loans), cursor=loans[-1].id)
+    behind = [loan for loan in loans if loan.processed_through is None or loan.processed_through < on]
+    replays = await store(uow, behind, on)
+    await archive(uow, loans, replays, on)
+    await days.add_progress(uow, on, loans_closed=len(behind), cursor=loans[-1].id)
     return loans[-1].id if len(loans) == limit else None
 
 

@@ -160,7 +160,7 @@ async def _decide(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, process_da
         AmountType(row["amount_type"]),
         row["amount"],
         owed=owed_through(state, due),
-        payoff=payoff_quote(loan.terms, then, effective).total - (state.total_paid - then.total_paid),
+        payoff=payoff_quote(then).total - (state.total_paid - then.total_paid),
         in_transit=await repository.promised(uow, loan.id),
     )
     return decision, effective

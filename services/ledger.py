@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from domain.chart import Account
-from domain.journal import accrual_corrections, corrections
+from domain.correction import interest_of
+from domain.journal import to_post
 from domain.replay import Replay
 from infra.db.queries import journal as queries
-from infra.db.repositories import journal
+from infra.db.repositories import journal, periods
 from infra.db.uow import UnitOfWork
 
 
@@ -43,11 +44,15 @@ class Control:
     loan_ids: tuple[UUID, ...]
 
 
-async def post(uow: UnitOfWork, replays: Mapping[UUID, Replay], *, since: date = date.min) -> int:
+async def post(
+    uow: UnitOfWork, replays: Mapping[UUID, Replay], *, since: date = date.min, posted_at: datetime | None = None
+) -> int:
     """Post what is missing so that the journal of each loan says what its replay implies; returns the entries posted.
 
     Replaying is causal: an event changes nothing that was effective before it. So whoever knows the earliest date that
-    can have changed gives it as `since`, and nothing older is read. The loans' rows must be locked.
+    can have changed gives it as `since`, and nothing older is read. The loans' rows must be locked. An entry whose
+    effective date lies in a closed period is posted on the business date. `posted_at`: the instant (UTC) the cause was
+    recorded at; default: that of the unit of work.
     """
     posted = await journal.posted_since(uow, list(replays), since)
     month = since.replace(day=1)
@@ -55,13 +60,20 @@ async def post(uow: UnitOfWork, replays: Mapping[UUID, Replay], *, since: date =
     for loan_id, replay in replays.items():
         known = posted[loan_id]
         implied = [entry for entry in replay.entries if entry.effective_date >= since]
-        earned = {of: amount for of, amount in replay.accruals.items() if of >= month}
-        new[loan_id] = [
-            *corrections(implied, known.entries),
-            *accrual_corrections(earned, known.accruals, replay.state.as_of),
-        ]
+        earned = {
+            series: {of: amount for of, amount in months.items() if of >= month}
+            for series, months in interest_of(replay).items()
+        }
+        new[loan_id] = to_post(implied, earned, known.entries, known.accruals, replay.state.as_of)
+    if not any(new.values()):
+        return 0
     latest = max((replay.state.as_of for replay in replays.values()), default=date.min)
-    return await journal.insert_entries(uow, new, posted, max(await uow.business_date(), latest))
+    stamp = journal.Stamp(
+        books=await periods.hold_open(uow),
+        business_date=max(await uow.business_date(), latest),
+        posted_at=posted_at or uow.recorded_at,
+    )
+    return await journal.insert_entries(uow, new, posted, stamp)
 
 
 async def trial_balance(uow: UnitOfWork, as_of: date) -> list[Balance]:
@@ -76,7 +88,8 @@ async def trial_balance(uow: UnitOfWork, as_of: date) -> list[Balance]:
 async def reconcile(uow: UnitOfWork) -> list[Control]:
     """Compare the control accounts with the loans' cached balances, loan by loan. One query, one snapshot.
 
-    Own: 1100, 1110, 1120, 2000. Memo: 9100, the principal of charged-off loans.
+    Own: 1100, 1110, 1120, 1125, 1126, 1130, 2000. Memo: 9100, all that is owed of charged-off loans; 9110, interest on
+    non-accrual.
     """
     return [
         Control(Account(row["account"]), row["ledger"], row["loans"], row["differing"], tuple(row["loan_ids"] or ()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
@@ -12,7 +13,9 @@ from sqlalchemy import Numeric, cast, func, select
 
 from domain.errors import Conflict, FieldError, InvalidInput, NotFound, WrongState
 from domain.events import Disbursed
-from domain.loan import LoanState, LoanStatus
+from domain.history import Known
+from domain.instalment_payments import InstalmentPayment, paid_by_instalment
+from domain.loan import LoanState, LoanStatus, PayoffQuote
 from domain.money import format_amount
 from domain.origination import (
     LOAN_NUMBER_PREFIX,
@@ -24,14 +27,14 @@ from domain.origination import (
     check_terms,
     periods_of_months,
 )
-from domain.payoff import PayoffQuote, payoff_quote
+from domain.payoff import payoff_quote
 from domain.program import Frequency
 from domain.terms import LoanTerms
 from infra.db.models.servicing import booked_schedules, borrowers, loans
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services import programs
-from services.replaying import apply_event, load_loan, lock_loan, today
+from services.replaying import LockedLoan, apply_event, load_loan, lock_loan, replay_at, today
 
 FARTHEST_QUOTE = timedelta(days=366)
 _NUMBERING_LOCK = 0x4C4E  # "LN": the advisory lock under which a tenant's next number is found
@@ -42,7 +45,7 @@ class CreateLoan:
     """A loan to book. `principal_amount` in minor units, `interest_rate` of one a year.
 
     Exactly one of `term_periods` (instalments) and `term_months` is given. Without a `loan_number` the next of LN-0001,
-    LN-0002, ... is taken.
+    LN-0002, ... is taken. What shapes the schedule is named and explained as in LoanTerms.
     """
 
     borrower_id: UUID
@@ -54,15 +57,23 @@ class CreateLoan:
     term_periods: int | None = None
     term_months: int | None = None
     loan_number: str | None = None
+    level_payment: int | None = None
+    balloon: int = 0
+    interest_only_periods: int = 0
+    deferred_periods: int = 0
+    due_days: tuple[int, ...] = ()
+    prepaid_finance_charge: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a loan stands on a date: its contract, its state, and what pays it off (None unless it is active)."""
+    """Where a loan stands on a date: its contract, its state, what pays it off (None unless it is active), and what was paid
+    of each instalment by its number."""
 
     terms: LoanTerms
     state: LoanState
     payoff: PayoffQuote | None
+    paid: Mapping[int, Sequence[InstalmentPayment]]
 
 
 async def create(uow: UnitOfWork, command: CreateLoan) -> UUID:
@@ -80,6 +91,12 @@ async def create(uow: UnitOfWork, command: CreateLoan) -> UUID:
         periods=_periods(command, version.program.frequency),
         contract_date=command.origination_date,
         first_due_date=command.first_payment_date,
+        level_payment=command.level_payment,
+        balloon=command.balloon,
+        interest_only_periods=command.interest_only_periods,
+        deferred_periods=command.deferred_periods,
+        due_days=command.due_days,
+        prepaid_finance_charge=command.prepaid_finance_charge,
     )
     check_terms(terms)
     check_booking_date(terms.contract_date, await uow.business_date())
@@ -114,6 +131,12 @@ def contract_values(terms: LoanTerms, booked: Booked, version: programs.ProgramV
         "first_due_date": terms.first_due_date,
         "maturity_date": booked.schedule.rows[-1].due_date,
         "level_payment": booked.schedule.level_payment,
+        "stated_payment": terms.level_payment,
+        "balloon": terms.balloon,
+        "interest_only_periods": terms.interest_only_periods,
+        "deferred_periods": terms.deferred_periods,
+        "due_days": list(terms.due_days),
+        "prepaid_finance_charge": terms.prepaid_finance_charge,
     }
 
 
@@ -132,8 +155,8 @@ def booked_values(booked: Booked) -> dict[str, Any]:
     ]
     return {
         "rows": rows,
-        "finance_charge": booked.schedule.finance_charge,
-        "total_of_payments": booked.schedule.total_of_payments,
+        "finance_charge": booked.finance_charge,
+        "total_of_payments": booked.total_of_payments,
         "apr": None if booked.apr is None else str(booked.apr),
     }
 
@@ -157,12 +180,27 @@ async def disburse(uow: UnitOfWork, loan_id: UUID, on: date | None = None) -> No
     await uow.audit("loan.disbursed", "loan", loan_id, before={"status": status}, after=after)
 
 
-async def position(uow: UnitOfWork, loan_id: UUID) -> Position:
-    """Where a loan stands at the close of the business date, replayed from its events. Raises NotFound."""
-    loan = await load_loan(uow, loan_id)
-    state = loan.replay(await today(uow, loan)).state
-    active = state.status is LoanStatus.ACTIVE
-    return Position(loan.terms, state, payoff_quote(loan.terms, state, state.as_of) if active else None)
+async def position(
+    uow: UnitOfWork, loan_id: UUID, effective_as_of: date | None = None, known_as_of: Known = None
+) -> Position:
+    """Where a loan stands at the close of a day (default: the business date) by what was known at a time, replayed from
+    its events. Raises what `replay_at` does."""
+    terms, result = await replay_at(uow, loan_id, effective_as_of, known_as_of)
+    return Position(terms, result.state, result.state.payoff, paid_by_instalment(result))
+
+
+async def day_of_loan(uow: UnitOfWork, loan: LockedLoan, on: date | None) -> date:
+    """A day to look at a loan on (default: the business date): from its beginning to the business date.
+
+    Raises InvalidInput at /date for any other.
+    """
+    business_date = await today(uow, loan)
+    on = on or business_date
+    begun = loan.replay(business_date).state.opened_on or loan.terms.contract_date
+    if not begun <= on <= business_date:
+        message = f"must be from {begun}, when the loan began, to the business date, {business_date}"
+        raise InvalidInput.at("/date", message, code="invalid_date")
+    return on
 
 
 async def payoff(uow: UnitOfWork, loan_id: UUID, on: date | None = None) -> tuple[date, PayoffQuote]:
@@ -176,7 +214,7 @@ async def payoff(uow: UnitOfWork, loan_id: UUID, on: date | None = None) -> tupl
     on = on or as_of
     if not as_of <= on <= as_of + FARTHEST_QUOTE:
         raise InvalidInput.at("/date", f"must be from {as_of} to {as_of + FARTHEST_QUOTE}", code="invalid_date")
-    return on, payoff_quote(loan.terms, loan.replay(on).state, on)
+    return on, payoff_quote(loan.replay(on).state)
 
 
 async def _program(uow: UnitOfWork, program_id: UUID) -> programs.ProgramVersion:

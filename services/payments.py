@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import Literal
@@ -66,6 +67,7 @@ class PaymentRecord:
     interest_applied: int
     fees_applied: int
     unapplied_amount: int
+    due_from_borrower_applied: int
     recorded_business_date: date
     created_at: datetime
     created: bool
@@ -116,6 +118,7 @@ async def record(uow: UnitOfWork, command: RecordPayment) -> PaymentRecord:
         interest_applied=paid.interest,
         fees_applied=paid.fees,
         unapplied_amount=paid.unapplied,
+        due_from_borrower_applied=paid.due_from_borrower,
     )
 
 
@@ -194,6 +197,7 @@ def _received(uow: UnitOfWork, command: RecordPayment, effective_date: date, bus
         interest_applied=0,
         fees_applied=0,
         unapplied_amount=command.amount,
+        due_from_borrower_applied=0,
         recorded_business_date=business_date,
         created_at=uow.recorded_at,
         created=True,
@@ -222,8 +226,15 @@ async def _check(uow: UnitOfWork, loan: LockedLoan, command: RecordPayment, effe
 
 
 def _check_payment(loan: LockedLoan, amount: int, effective_date: date, as_of: date) -> None:
-    try:
+    with naming_the_zone(loan, as_of):
         check_payment(loan.replay(as_of).state, amount, effective_date, as_of)
+
+
+@contextmanager
+def naming_the_zone(loan: LockedLoan, as_of: date) -> Iterator[None]:
+    """Refusals of a date in the future say in which zone the business date `as_of` is read."""
+    try:
+        yield
     except InvalidInput as refusal:
         if refusal.code != "date_in_future":
             raise

@@ -11,7 +11,8 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql
 
 from domain.errors import Conflict, FieldError, InvalidTerms, NotFound, WrongState
-from domain.program import Program, program_from_dict, program_to_dict
+from domain.program import Program
+from domain.program_form import program_from_dict, program_to_dict
 from infra.db.models.servicing import program_versions, programs
 from infra.db.queries import programs as queries
 from infra.db.uow import UnitOfWork
@@ -64,10 +65,11 @@ async def replace(uow: UnitOfWork, program_id: UUID, *, name: str, description: 
     if other is not None:
         raise _name_taken(name)
     current = await uow.one(queries.program(program_id), "program")
-    before = {name_: current[name_] for name_ in ("name", "description", "version", "terms")}
+    before = {name_: current[name_] for name_ in ("name", "description", "version")}
+    before["terms"] = program_to_dict(program_from_dict(current["terms"]))
     version = current["version"]
     kept = program_to_dict(program)
-    if kept != current["terms"]:
+    if kept != before["terms"]:
         version += 1
         await _add_version(uow, program_id, version, program)
     after = {"name": name, "description": description, "version": version, "terms": kept}

@@ -7,14 +7,16 @@ allocations and the journal can only ever be the result of one replay.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.engine import RowMapping
 
-from domain.errors import InvalidInput, NotFound
+from domain.errors import InvalidInput, NotFound, Refusal
 from domain.events import Event, EventBody
+from domain.history import Known, Record, refusal_of, surviving
+from domain.loan import LoanState
 from domain.replay import Replay, replay
 from domain.terms import LoanTerms
 from infra.db.repositories import loans as repository
@@ -25,15 +27,22 @@ from services import ledger
 
 @dataclass(slots=True)
 class LockedLoan:
-    """A loan as read in this transaction: its row, its contract and its source events in the order of recording.
+    """A loan as read in this transaction: its row, its contract, its history, and the events of it that stand.
 
-    `row` stays as it was read; `events` and `processed_through` follow what this transaction does.
+    `row` stays as it was read; `records`, `events` and `processed_through` follow what this transaction does. `first_new`:
+    the number of the first record it adds.
     """
 
     row: RowMapping
     terms: LoanTerms
-    events: list[Event]
+    records: list[Record]
     processed_through: date | None
+    events: list[Event] = field(init=False)
+    first_new: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.events = surviving(self.records)
+        self.first_new = self.last_number + 1
 
     @property
     def id(self) -> UUID:
@@ -41,16 +50,40 @@ class LockedLoan:
         return loan_id
 
     @property
-    def last_sequence(self) -> int:
-        return self.events[-1].sequence if self.events else 0
+    def last_number(self) -> int:
+        """The number of the last record of the history; 0 when there is none."""
+        return self.records[-1].number if self.records else 0
 
-    def replay(self, as_of: date) -> Replay:
-        """What the loan's events give at the close of `as_of`. Writes nothing."""
-        return replay(self.terms, self.events, as_of)
+    def add(self, records: Iterable[Record]) -> None:
+        """Take new records into the history."""
+        self.records.extend(records)
+        self.events = surviving(self.records)
+
+    def replay(self, as_of: date, known_as_of: Known = None) -> Replay:
+        """What the loan's events, as far as they were known (None: all), give at the close of `as_of`. Writes nothing.
+
+        Raises what is wrong with what this transaction added, or WrongState naming the earlier event it makes impossible.
+        """
+        if known_as_of is not None:
+            return replay(self.terms, surviving(self.records, known_as_of), as_of)
+        try:
+            return replay(self.terms, self.events, as_of)
+        except Refusal:
+            raise refusal_of(self.terms, self.records, as_of, self.first_new) from None
 
 
 LoanEvent = tuple[LockedLoan, EventBody, date]
 """Something that happened to a loan, with its effective date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """A line to add to a loan's history: a new event, or what takes the place of the record it supersedes, which must stand.
+    Without a body that record is voided."""
+
+    body: EventBody | None
+    effective_date: date
+    supersedes: Record | None = None
 
 
 async def lock_loan(uow: UnitOfWork, loan_id: UUID) -> LockedLoan:
@@ -71,7 +104,7 @@ async def lock_loans(uow: UnitOfWork, loan_ids: Iterable[UUID]) -> list[LockedLo
 async def with_events(uow: UnitOfWork, rows: Sequence[RowMapping]) -> list[LockedLoan]:
     """Loans from rows that carry `program_terms`, with their events. The rows must be locked before, if they are to be."""
     programs = repository.programs_of(rows)
-    events = await repository.events_of(uow, [row["id"] for row in rows])
+    records = await repository.records_of(uow, [row["id"] for row in rows])
     return [
         LockedLoan(
             row=row,
@@ -82,12 +115,40 @@ async def with_events(uow: UnitOfWork, rows: Sequence[RowMapping]) -> list[Locke
                 periods=row["term_periods"],
                 contract_date=row["origination_date"],
                 first_due_date=row["first_due_date"],
+                level_payment=row["stated_payment"],
+                balloon=row["balloon"],
+                interest_only_periods=row["interest_only_periods"],
+                deferred_periods=row["deferred_periods"],
+                due_days=tuple(row["due_days"]),
+                prepaid_finance_charge=row["prepaid_finance_charge"],
             ),
-            events=events[row["id"]],
+            records=records[row["id"]],
             processed_through=row["processed_through"],
         )
         for row in rows
     ]
+
+
+async def state_at(
+    uow: UnitOfWork, loan_id: UUID, effective_as_of: date | None = None, known_as_of: Known = None
+) -> tuple[LoanTerms, LoanState]:
+    """A loan's contract, and its state at a day as it was known at a time. See `replay_at`."""
+    terms, result = await replay_at(uow, loan_id, effective_as_of, known_as_of)
+    return terms, result.state
+
+
+async def replay_at(
+    uow: UnitOfWork, loan_id: UUID, effective_as_of: date | None = None, known_as_of: Known = None
+) -> tuple[LoanTerms, Replay]:
+    """A loan's contract, and its replay to the close of a day (default: the business date) as it was known at a time.
+
+    Raises NotFound, and InvalidInput at /effective_as_of for a day after the business date: what is to come is simulated.
+    """
+    loan = await load_loan(uow, loan_id)
+    as_of = await today(uow, loan)
+    if effective_as_of is not None and effective_as_of > as_of:
+        raise InvalidInput.at("/effective_as_of", f"must not be after the business date, {as_of}", code="date_in_future")
+    return loan.terms, loan.replay(effective_as_of or as_of, known_as_of)
 
 
 async def today(uow: UnitOfWork, *loans: LockedLoan) -> date:
@@ -106,7 +167,7 @@ async def apply_event(uow: UnitOfWork, loan: LockedLoan, body: EventBody, effect
 
 
 async def apply_events(uow: UnitOfWork, events: Sequence[LoanEvent]) -> dict[UUID, Replay]:
-    """Record source events (loan, body, effective date) of locked loans with the next sequences, in one replay a loan.
+    """Record source events (loan, body, effective date) of locked loans with the next numbers, in one replay a loan.
 
     The loans are replayed to the business date; cached state, schedule, fees, allocations and journal follow. A payment
     named by an event must have its row already. Raises InvalidInput for a date after the business date, and whatever
@@ -114,18 +175,61 @@ async def apply_events(uow: UnitOfWork, events: Sequence[LoanEvent]) -> dict[UUI
     """
     loans = list({loan.id: loan for loan, _, _ in events}.values())
     as_of = await today(uow, *loans)
-    yesterday = as_of - timedelta(days=1)
-    lagging = [loan for loan in loans if loan.processed_through is not None and loan.processed_through < yesterday]
-    await store(uow, lagging, yesterday)  # so that what was earned until then is posted as of then
-    new: list[tuple[UUID, Event]] = []
-    for loan, body, effective_date in events:
+    for _, _, effective_date in events:
         if effective_date > as_of:
             raise InvalidInput.at("/effective_date", f"must not be after the business date, {as_of}", code="date_in_future")
-        event = Event(loan.last_sequence + 1, effective_date, body)
-        loan.events.append(event)
-        new.append((loan.id, event))
-    await repository.append_events(uow, new, as_of)
-    return await store(uow, loans, as_of, changed_from=min(event.effective_date for _, event in new))
+    await _catch_up(uow, loans, as_of)
+    new: dict[UUID, list[Amendment]] = {loan.id: [] for loan in loans}
+    for loan, body, effective_date in events:
+        new[loan.id].append(Amendment(body, effective_date))
+    return await _record(uow, [(loan, new[loan.id]) for loan in loans], as_of)
+
+
+async def amend(uow: UnitOfWork, loan: LockedLoan, amendments: Sequence[Amendment], reason: str | None) -> Replay:
+    """Add lines to the history of a locked loan, in one replay, and store what the loan is then.
+
+    Raises WrongState when a record that is to be superseded does not stand, and whatever the replay refuses.
+    """
+    as_of = await today(uow, loan)
+    await _catch_up(uow, [loan], as_of)
+    return (await _record(uow, [(loan, amendments)], as_of, reason))[loan.id]
+
+
+def amended(uow: UnitOfWork, loan: LockedLoan, amendments: Sequence[Amendment], as_of: date) -> list[Record]:
+    """The records that amendments are: numbered on, each in the place of the one it supersedes."""
+    at = _instant(uow, [loan])
+    result = []
+    for number, item in enumerate(amendments, loan.last_number + 1):
+        old = item.supersedes
+        position, supersedes = (number, None) if old is None else (old.position, old.number)
+        result.append(Record(number, position, item.effective_date, item.body, supersedes, at, as_of))
+    return result
+
+
+async def _catch_up(uow: UnitOfWork, loans: Sequence[LockedLoan], as_of: date) -> None:
+    """Bring loans that lag behind through the day before, so that what was earned until then is posted as of then."""
+    yesterday = as_of - timedelta(days=1)
+    lagging = [loan for loan in loans if loan.processed_through is not None and loan.processed_through < yesterday]
+    await store(uow, lagging, yesterday)
+
+
+def _instant(uow: UnitOfWork, loans: Sequence[LockedLoan]) -> datetime:
+    """When something is recorded: read under the locks of the loans, and never before what their histories have, so that
+    the order of the instants is that of the numbers."""
+    return max([uow.clock(), *(loan.records[-1].recorded_at for loan in loans if loan.records)])
+
+
+async def _record(
+    uow: UnitOfWork, new: Sequence[tuple[LockedLoan, Sequence[Amendment]]], as_of: date, reason: str | None = None
+) -> dict[UUID, Replay]:
+    records = [(loan, amended(uow, loan, amendments, as_of)) for loan, amendments in new]
+    await repository.append_records(uow, [(loan.id, record) for loan, of_loan in records for record in of_loan], reason)
+    for loan, of_loan in records:
+        loan.add(of_loan)
+    items = [item for _, amendments in new for item in amendments]
+    changed = [item.effective_date for item in items]
+    changed += [item.supersedes.effective_date for item in items if item.supersedes is not None]
+    return await store(uow, [loan for loan, _ in new], as_of, changed_from=min(changed))
 
 
 async def store(
@@ -141,14 +245,14 @@ async def store(
     replays = {loan.id: loan.replay(as_of) for loan in loans}
     states = {loan_id: result.state for loan_id, result in replays.items()}
     since = min(loan.processed_through or date.min for loan in loans)
-    await repository.save_states(uow, {loan.id: (states[loan.id], loan.last_sequence) for loan in loans})
+    await repository.save_states(uow, {loan.id: (states[loan.id], loan.last_number) for loan in loans})
     if changed_from is None:
         await repository.save_schedules(uow, states, due_within=(since, as_of))
     else:
         since = min(since, changed_from)
         await repository.save_schedules(uow, states)
         await save_allocations(uow, {loan_id: result.allocations for loan_id, result in replays.items()}, since)
-    await ledger.post(uow, replays, since=since)
+    await ledger.post(uow, replays, since=since, posted_at=_instant(uow, loans))
     for loan in loans:
         loan.processed_through = as_of
     return replays

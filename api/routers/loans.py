@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from api.as_of import EffectiveAsOf, KnownAsOf
 from api.commands import execute
 from api.deps import LoanOfficer, Viewer
 from api.expand import expand_of
@@ -29,6 +30,7 @@ from api.schemas.loans import (
     payoff_of,
 )
 from api.schemas.programs import program_of
+from domain.history import Known
 from domain.loan import LoanStatus
 from infra.db.queries import borrowers as borrower_queries
 from infra.db.queries import loans as queries
@@ -87,6 +89,12 @@ async def create_loan(body: LoanRequest, request: Request, caller: LoanOfficer) 
             origination_date=body.origination_date,
             first_payment_date=body.first_payment_date,
             loan_number=body.loan_number,
+            level_payment=body.level_payment,
+            balloon=body.balloon or 0,
+            interest_only_periods=body.interest_only_periods or 0,
+            deferred_periods=body.deferred_periods or 0,
+            due_days=tuple(body.due_days or ()),
+            prepaid_finance_charge=body.prepaid_finance_charge or 0,
         )
         loan_id = await service.create(uow, command)
         return await loan_detail(uow, loan_id)
@@ -95,10 +103,12 @@ async def create_loan(body: LoanRequest, request: Request, caller: LoanOfficer) 
 
 
 @router.get("/{loan_id}")
-async def get_loan(loan_id: UUID, caller: Viewer, expand: Expand) -> LoanDetail:
-    """A loan at the close of the business date."""
+async def get_loan(
+    loan_id: UUID, caller: Viewer, expand: Expand, known_as_of: KnownAsOf, effective_as_of: EffectiveAsOf = None
+) -> LoanDetail:
+    """A loan at the close of a day, as it was known at a time. `processed_through` and `expand=payments` are of now."""
     async with caller.uow() as uow:
-        return await loan_detail(uow, loan_id, expand)
+        return await loan_detail(uow, loan_id, expand, effective_as_of=effective_as_of, known_as_of=known_as_of)
 
 
 @router.post("/{loan_id}/disburse", response_model=LoanDetail)
@@ -113,10 +123,17 @@ async def disburse_loan(loan_id: UUID, body: DisburseRequest, request: Request, 
 
 
 @router.get("/{loan_id}/schedule")
-async def get_loan_schedule(loan_id: UUID, caller: Viewer, booked: Booked = False) -> Schedule:
-    """A loan's instalments with what was paid of them, or the schedule it was booked with."""
+async def get_loan_schedule(
+    loan_id: UUID,
+    caller: Viewer,
+    known_as_of: KnownAsOf,
+    booked: Booked = False,
+    effective_as_of: EffectiveAsOf = None,
+) -> Schedule:
+    """A loan's instalments with what was paid of them by a day, as it was known at a time, or the schedule it was booked
+    with."""
     async with caller.uow() as uow:
-        return await loan_schedule(uow, loan_id, booked=booked)
+        return await loan_schedule(uow, loan_id, booked=booked, effective_as_of=effective_as_of, known_as_of=known_as_of)
 
 
 @router.get("/{loan_id}/payoff")
@@ -127,10 +144,17 @@ async def get_loan_payoff(loan_id: UUID, caller: Viewer, date: QuoteDate = None)
     return payoff_of(loan_id, on, quote)
 
 
-async def loan_detail(uow: UnitOfWork, loan_id: UUID, expand: frozenset[str] = frozenset()) -> LoanDetail:
+async def loan_detail(
+    uow: UnitOfWork,
+    loan_id: UUID,
+    expand: frozenset[str] = frozenset(),
+    *,
+    effective_as_of: Date | None = None,
+    known_as_of: Known = None,
+) -> LoanDetail:
     """A loan as it is answered, with what `expand` names. Raises NotFound."""
     row = await uow.one(queries.loan(loan_id), "loan")
-    position = await service.position(uow, loan_id)
+    position = await service.position(uow, loan_id, effective_as_of, known_as_of)
     booked = await uow.one(queries.booked_schedule(loan_id), "schedule")
     expanded: dict[str, Any] = {}
     if "borrower" in expand:
@@ -139,17 +163,25 @@ async def loan_detail(uow: UnitOfWork, loan_id: UUID, expand: frozenset[str] = f
         found = await uow.one(program_queries.program(row["program_id"], row["program_version"]), "program")
         expanded["program"] = program_of(found)
     if "schedule" in expand:
-        expanded["schedule"] = current_schedule_of(loan_id, position.state)
+        expanded["schedule"] = current_schedule_of(loan_id, position.state, position.paid)
     if "payments" in expand:
         page = await page_of(uow, PaymentFilter(loan_id=loan_id), PageRequest(DEFAULT_LIMIT, None))
         expanded["payments"] = page.items
     return loan_detail_of(row, position, booked, **expanded)
 
 
-async def loan_schedule(uow: UnitOfWork, loan_id: UUID, *, booked: bool) -> Schedule:
+async def loan_schedule(
+    uow: UnitOfWork,
+    loan_id: UUID,
+    *,
+    booked: bool,
+    effective_as_of: Date | None = None,
+    known_as_of: Known = None,
+) -> Schedule:
     """A loan's schedule as it is answered; before it is disbursed only the booked one has rows. Raises NotFound."""
     if not booked:
-        return current_schedule_of(loan_id, (await service.position(uow, loan_id)).state)
+        position = await service.position(uow, loan_id, effective_as_of, known_as_of)
+        return current_schedule_of(loan_id, position.state, position.paid)
     await uow.one(queries.loan(loan_id), "loan")
     row = await uow.one(queries.booked_schedule(loan_id), "schedule")
     return booked_schedule_of(loan_id, row["rows"])

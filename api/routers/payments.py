@@ -128,4 +128,5 @@ def _preview_out(amount: int, preview: Preview) -> PaymentPreview:
         fees_applied=paid.fees,
         remaining_principal=preview.state.principal_balance,
         overpayment=paid.unapplied,
+        due_from_borrower_applied=paid.due_from_borrower,
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.schemas.base import Date, Money, Schema
+from domain.chart import Account
 
 
 class AccountRef(Schema):
@@ -73,3 +74,22 @@ class Reconciliation(Schema):
 
     reconciled: bool
     accounts: list[ControlAccount]
+
+
+class StaleLoan(Schema):
+    loan_id: UUID
+    differing: list[str] = Field(description="columns of the loan, or schedule, fees, payments", examples=[["schedule"]])
+
+
+class CacheCheckPage(Schema):
+    """What was recomputed: `items` are the loans that differ, none where all is well."""
+
+    checked: int
+    items: list[StaleLoan]
+    next_cursor: str | None
+
+
+def transfer_of(debit: int, credit: int, amount: int) -> TransferOut:
+    """A transfer between two accounts by their codes, in minor units, as the API answers it."""
+    named = [AccountRef(code=code, name=Account(code).title) for code in (debit, credit)]
+    return TransferOut(debit=named[0], credit=named[1], amount=amount)

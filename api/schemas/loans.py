@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -14,15 +14,25 @@ from api.schemas.base import Amount, Count, Date, Money, RateString, Schema
 from api.schemas.borrowers import Borrower
 from api.schemas.payments import Payment
 from api.schemas.programs import Program
-from domain.loan import InstalmentStatus, LoanState, LoanStatus
+from domain.instalment_payments import InstalmentPayment
+from domain.loan import SETTLED, InstalmentStatus, LoanState, LoanStatus, PayoffQuote
 from domain.money import parse_amount
 from domain.origination import months_of_periods
-from domain.payoff import PayoffQuote
 from domain.program import Frequency
 from domain.rounding import round_minor
 from services.loans import Position
 
 Bucket = Literal["current", "dpd_1_29", "dpd_30_59", "dpd_60_89", "dpd_90_119", "dpd_120_plus"]
+LEVEL_PAYMENT = "the contract's level payment; default: the annuity. The last payment settles the loan"
+BALLOON = "what the last payment is above the level one"
+INTEREST_ONLY = "instalments at the start that pay interest only"
+DEFERRED = (
+    "periods before the one that ends on first_payment_date, in which nothing is due; the first payment takes their interest"
+)
+DUE_DAYS = (
+    "days of the month (31: the last): two of a semimonthly loan; one where first_payment_date is cut short by its month"
+)
+PREPAID = "finance charge paid at origination: not part of the amount financed"
 LOAN_NUMBER = "your number of the loan, unique; default: the next of LN-0001, LN-0002, ..."
 
 
@@ -38,6 +48,12 @@ class LoanRequest(Schema):
     origination_date: Date = Field(description="the date of the contract, from which interest runs")
     first_payment_date: Date
     loan_number: str | None = Field(None, description=LOAN_NUMBER, examples=["LN-0001"])
+    level_payment: Amount | None = Field(None, gt=0, description=LEVEL_PAYMENT, examples=["320.00"])
+    balloon: Amount | None = Field(None, ge=0, description=BALLOON, examples=["2500.00"])
+    interest_only_periods: Count | None = Field(None, ge=0, description=INTEREST_ONLY, examples=[6])
+    deferred_periods: Count | None = Field(None, ge=0, description=DEFERRED, examples=[3])
+    due_days: list[Count] | None = Field(None, max_length=2, description=DUE_DAYS, examples=[[15, 31]])
+    prepaid_finance_charge: Amount | None = Field(None, ge=0, description=PREPAID, examples=["150.00"])
 
 
 class DisburseRequest(Schema):
@@ -81,6 +97,15 @@ class Loan(Schema):
     updated_at: datetime
 
 
+class InstalmentPaid(Schema):
+    """What one payment paid of an instalment."""
+
+    payment_id: UUID | None = Field(description="null for unapplied funds that were applied")
+    effective_date: Date
+    principal: Money
+    interest: Money = Field(description="negative where a payoff gave unearned interest back")
+
+
 class ScheduleRow(Schema):
     """An instalment. `balance` is the principal left after it; what was paid of it is null in a booked schedule."""
 
@@ -92,8 +117,12 @@ class ScheduleRow(Schema):
     balance: Money
     principal_paid: Money | None = None
     interest_paid: Money | None = None
+    interest_waived: Money | None = None
+    fees: Money | None = Field(None, description="the program's instalment fee")
+    fees_paid: Money | None = None
     status: InstalmentStatus | None = None
     paid_on: Date | None = None
+    payments: list[InstalmentPaid] | None = Field(None, description="what was paid of it, and when")
 
 
 class Schedule(Schema):
@@ -111,7 +140,13 @@ class LoanDetail(Loan):
     as_of: Date
     per_diem: Money = Field(description="what a day adds to the payoff, rounded for display")
     payoff: Money | None = Field(description="what pays the loan off on `as_of`; null unless it is active")
+    balloon: Money = Field(description=BALLOON)
+    interest_only_periods: int = Field(description=INTEREST_ONLY)
+    deferred_periods: int = Field(description=DEFERRED)
+    due_days: list[int] = Field(description=DUE_DAYS)
+    prepaid_finance_charge: Money = Field(description=PREPAID)
     apr: str | None = Field(description="percent, as booked", examples=["4.4966"])
+    amount_financed: Money = Field(description="as booked")
     finance_charge: Money = Field(description="as booked")
     total_of_payments: Money = Field(description="as booked")
     borrower: Borrower | None = None
@@ -174,7 +209,7 @@ def _stored(row: RowMapping) -> dict[str, Any]:
 
 
 def _computed(state: LoanState, term_periods: int) -> dict[str, Any]:
-    unpaid = sum(row.status is not InstalmentStatus.PAID for row in state.instalments)
+    unpaid = sum(row.status not in SETTLED for row in state.instalments)
     remaining = {LoanStatus.BOARDING: term_periods, LoanStatus.ACTIVE: unpaid}
     return {
         "as_of": state.as_of,
@@ -206,13 +241,18 @@ def loan_detail_of(row: RowMapping, position: Position, booked: RowMapping, **ex
     """A loan from its row, where it stands, and the schedule it was booked with."""
     values = _stored(row) | _computed(position.state, row["term_periods"]) | expanded
     values["payoff"] = None if position.payoff is None else position.payoff.total
+    for name in ("balloon", "interest_only_periods", "deferred_periods", "due_days", "prepaid_finance_charge"):
+        values[name] = row[name]
     for name in ("apr", "finance_charge", "total_of_payments"):
         values[name] = booked[name]
+    values["amount_financed"] = booked["total_of_payments"] - booked["finance_charge"]
     return LoanDetail.model_validate(values)
 
 
-def current_schedule_of(loan_id: UUID, state: LoanState) -> Schedule:
-    """The schedule as it stands."""
+def current_schedule_of(
+    loan_id: UUID, state: LoanState, paid: Mapping[int, Sequence[InstalmentPayment]] | None = None
+) -> Schedule:
+    """The schedule as it stands; with `paid`, what each payment paid of each instalment."""
     balance = sum(row.principal for row in state.instalments)
     items = []
     for row in state.instalments:
@@ -227,11 +267,24 @@ def current_schedule_of(loan_id: UUID, state: LoanState) -> Schedule:
                 balance=balance,
                 principal_paid=row.principal_paid,
                 interest_paid=row.interest_paid,
+                interest_waived=row.interest_waived,
+                fees=row.fees,
+                fees_paid=row.fees_paid,
                 status=row.status,
                 paid_on=row.paid_on,
+                payments=None if paid is None else [_paid(part) for part in paid.get(row.number, ())],
             )
         )
     return Schedule(loan_id=loan_id, kind="current", as_of=state.as_of, items=items)
+
+
+def _paid(part: InstalmentPayment) -> InstalmentPaid:
+    return InstalmentPaid(
+        payment_id=None if part.payment_id is None else UUID(part.payment_id),
+        effective_date=part.effective_date,
+        principal=part.principal,
+        interest=part.interest,
+    )
 
 
 def booked_schedule_of(loan_id: UUID, rows: Sequence[dict[str, Any]]) -> Schedule:

@@ -63,6 +63,7 @@ class PaymentPreview(Schema):
     fees_applied: Money
     remaining_principal: Money
     overpayment: Money
+    due_from_borrower_applied: Money
 
 
 class Payment(Schema):
@@ -84,6 +85,7 @@ class Payment(Schema):
     interest_applied: Money
     fees_applied: Money
     overpayment: Money = Field(validation_alias="unapplied_amount", description="kept unapplied")
+    due_from_borrower_applied: Money = Field(description="what repaid money the borrower had got without a right to it")
     recorded_business_date: Date
     created_at: datetime
 

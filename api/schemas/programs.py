@@ -11,7 +11,9 @@ from sqlalchemy.engine import RowMapping
 
 from api.schemas.base import Count, Flag, Name, Schema
 from domain.program import (
+    AdvanceOrder,
     AllocationScope,
+    ChargeOffInterest,
     Component,
     DayCount,
     DueDateRoll,
@@ -22,8 +24,12 @@ from domain.program import (
     LateFeeKind,
     PayoffInterest,
     PeriodInterest,
+    Smoothing,
 )
 from domain.rounding import Rounding
+
+ALLOCATION_ORDER = "fees, interest and principal once each; penalties too where late and NSF fees are not paid as fees"
+TOLERANCE = "what an instalment may lack of its principal and interest without being past due"
 
 
 class LateFeeTerms(Schema):
@@ -57,13 +63,25 @@ class ProgramTerms(Schema):
     frequency: Frequency | None = None
     due_date_roll: DueDateRoll | None = None
     rounding: Rounding | None = None
-    allocation_order: list[Component] | None = Field(None, description="each component once", max_length=10)
+    smoothing: Smoothing | None = None
+    allocation_order: list[Component] | None = Field(None, description=ALLOCATION_ORDER, max_length=10)
     allocation_scope: AllocationScope | None = None
+    advance_order: AdvanceOrder | None = Field(None, description="which open instalment money in advance fills first")
     extra_money: ExtraMoney | None = None
+    past_due_interest: Flag | None = Field(None, description="past-due principal bears interest (not with scheduled)")
+    instalment_fee: str | None = Field(None, description="flat, on every instalment", examples=["1.00"])
     grace_days: Count | None = Field(None, examples=[10])
     late_fee: LateFeeTerms | None = None
+    nsf_fee: str | None = Field(None, examples=["25.00"])
+    charge_off_interest: ChargeOffInterest | None = None
+    chargeback_order: list[Component] | None = Field(None, description="each component once", max_length=10)
+    delinquency_tolerance: str | None = Field(None, description=TOLERANCE, examples=["1.00"])
+    non_accrual_days: Count | None = Field(None, description="days past due; null: never by itself", examples=[90])
+    default_days: Count | None = Field(None, description="days past due; null: never by itself", examples=[90])
+    charge_off_days: Count | None = Field(None, description="days past due; null: never by itself", examples=[120])
     payoff_interest: PayoffInterest | None = None
     payoff_counts_today: Flag | None = None
+    payoff_good_through_days: Count | None = Field(None, examples=[10])
     limits: LimitTerms | None = None
 
     def given(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services import ledger
 from tests.api.conftest import ApiClient, LoginAs
-from tests.api.lending import loan_body, make_borrower, make_loan, make_program, pointers
+from tests.api.lending import EXAMPLE_TERMS, loan_body, make_borrower, make_loan, make_program, pointers
 
 LOANS = "/api/v1/loans"
 
@@ -48,6 +49,38 @@ async def test_a_loan_is_booked_with_its_schedule_and_disclosures(admin: ApiClie
     first, last = booked["items"][0], booked["items"][-1]
     assert (first["due_date"], first["interest"], first["payment"]) == ("2020-10-09", "36.99", "297.47")
     assert (last["due_date"], last["payment"], last["balance"]) == ("2023-09-09", "296.86", "0.00")
+
+
+async def test_a_loan_is_booked_with_what_shapes_its_schedule(admin: ApiClient) -> None:
+    program = await make_program(admin, {**EXAMPLE_TERMS, "first_period": "regular"})
+    shaped = {
+        "balloon": "2000.00",
+        "interest_only_periods": 6,
+        "deferred_periods": 2,
+        "due_days": [31],
+        "prepaid_finance_charge": "150.00",
+    }
+    dates = {"origination_date": "2020-08-31", "first_payment_date": "2020-11-30"}
+    loan = await make_loan(admin, program_id=program, **dates, **shaped)
+    assert {name: loan[name] for name in shaped} == shaped
+    assert (loan["amount_financed"], loan["maturity_date"]) == ("9850.00", "2023-10-31")
+    assert Decimal(loan["amount_financed"]) + Decimal(loan["finance_charge"]) == Decimal(loan["total_of_payments"])
+    current = (await admin.get(f"{LOANS}/{loan['id']}/schedule")).json()["items"]
+    booked = (await admin.get(f"{LOANS}/{loan['id']}/schedule", params={"booked": "true"})).json()["items"]
+    agreed = ("due_date", "payment", "principal", "interest")
+    assert [[row[name] for name in agreed] for row in current] == [[row[name] for name in agreed] for row in booked]
+    assert [row["due_date"] for row in booked[:4]] == ["2020-11-30", "2020-12-31", "2021-01-31", "2021-02-28"]
+    assert [row["payment"] for row in booked[:6]] == ["112.50"] + ["37.50"] * 5, "three months' interest, then one's"
+    level, last = Decimal(booked[6]["payment"]), Decimal(booked[-1]["payment"])
+    assert abs(last - level - 2000) <= Decimal("0.18")
+
+
+async def test_a_loan_with_a_stated_payment_keeps_it(admin: ApiClient) -> None:
+    loan = await make_loan(admin, level_payment="290.00")
+    assert loan["payment_amount"] == "290.00"
+    booked = (await admin.get(f"{LOANS}/{loan['id']}/schedule", params={"booked": "true"})).json()["items"]
+    assert {row["payment"] for row in booked[:-1]} == {"290.00"}
+    assert booked[-1]["balance"] == "0.00"
 
 
 async def test_a_disbursed_loan_stands_as_the_reference_shows_one(admin: ApiClient, uow_of: UowOf) -> None:
@@ -122,6 +155,27 @@ async def test_a_loan_with_everything_that_can_be_expanded(admin: ApiClient) -> 
         ({"loan_number": " "}, "/loan_number"),
         ({"loan_number": "x" * 51}, "/loan_number"),
         ({"principal": "5000.00"}, "/principal"),
+        ({"level_payment": "0.00"}, "/level_payment"),
+        ({"level_payment": 300}, "/level_payment"),
+        ({"level_payment": "30.00"}, "/level_payment"),
+        ({"level_payment": "9999999999999.99"}, "/level_payment"),
+        ({"balloon": "10000.01"}, "/balloon"),
+        ({"balloon": "-1.00"}, "/balloon"),
+        ({"balloon": "1.00", "level_payment": "300.00"}, "/balloon"),
+        ({"interest_only_periods": 36}, "/interest_only_periods"),
+        ({"interest_only_periods": -1}, "/interest_only_periods"),
+        ({"interest_only_periods": True}, "/interest_only_periods"),
+        ({"deferred_periods": 2}, "/deferred_periods"),
+        ({"deferred_periods": 10**9}, "/deferred_periods"),
+        ({"due_days": [31]}, "/due_days"),
+        ({"due_days": [9, 24]}, "/due_days"),
+        ({"due_days": [0]}, "/due_days"),
+        ({"due_days": [10**30]}, "/due_days"),
+        ({"due_days": ["9"]}, "/due_days/0"),
+        ({"due_days": [1, 2, 3]}, "/due_days"),
+        ({"due_days": 9}, "/due_days"),
+        ({"prepaid_finance_charge": "10000.00"}, "/prepaid_finance_charge"),
+        ({"prepaid_finance_charge": "-0.01"}, "/prepaid_finance_charge"),
     ],
 )
 async def test_what_program_or_calendar_forbid_is_refused_and_nothing_written(

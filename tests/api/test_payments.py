@@ -50,6 +50,7 @@ async def test_the_response_has_the_documented_fields(uow_of: UowOf, loan_office
         "interest_applied": "73.51",
         "fees_applied": "30.00",
         "overpayment": "0.00",
+        "due_from_borrower_applied": "0.00",
         "recorded_business_date": "2020-10-21",
     }
 
@@ -72,6 +73,7 @@ async def test_a_preview_says_what_recording_does(uow_of: UowOf, loan_officer: A
         "fees_applied": recorded["fees_applied"],
         "remaining_principal": "0.00",
         "overpayment": recorded["overpayment"],
+        "due_from_borrower_applied": "0.00",
     }
     assert (recorded["principal_applied"], recorded["fees_applied"]) == ("10000.00", "30.00")
 

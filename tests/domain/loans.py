@@ -38,6 +38,11 @@ def events(*payments: tuple[date, int], terms: LoanTerms = EXAMPLE, first: Event
     return [first or disbursed(terms), *(Event(n, day, body) for n, ((day, _), body) in bodies)]
 
 
+def history(*happened: tuple[date, EventBody], terms: LoanTerms = EXAMPLE) -> list[Event]:
+    """The loan disbursed, then what happened (date, body) in the order of recording."""
+    return [disbursed(terms), *(Event(number, day, body) for number, (day, body) in enumerate(happened, 2))]
+
+
 def boarded(
     *,
     principal: int = 0,
@@ -71,16 +76,48 @@ def gl(entries: Iterable[Entry], accruals: dict[date, int] | None = None) -> Cou
     return net
 
 
+def moves(entry: Entry) -> list[tuple[int, int, int]]:
+    """What an entry moves: debit, credit, amount."""
+    return [(int(moved.debit), int(moved.credit), moved.amount) for moved in entry.transfers]
+
+
 def assert_books_agree(result: Replay) -> None:
-    """The control accounts are the loan's balances, and everything sums to zero."""
+    """The control accounts are the loan's balances, own and memo, and everything sums to zero."""
     net, loan = gl(result.entries, result.accruals), result.state
+    for months, memo in (
+        (result.memo_accruals, Account.MEMO_NON_ACCRUAL_INTEREST),
+        (result.charged_off_accruals, Account.MEMO_CHARGED_OFF),
+    ):
+        net[memo] += sum(months.values())
+        net[Account.MEMO_CONTRA] -= sum(months.values())
     assert net.total() == 0
-    assert net[Account.UNAPPLIED] == -loan.unapplied
-    if loan.status is LoanStatus.CHARGED_OFF:
-        owed = loan.principal_balance + loan.accrued_interest + loan.fees_balance
-        assert net[Account.MEMO_CHARGED_OFF] == owed
-        assert net[Account.PRINCIPAL] == net[Account.ACCRUED_INTEREST] == net[Account.LATE_FEES] == 0
-        return
-    assert net[Account.PRINCIPAL] == loan.principal_balance
-    assert net[Account.ACCRUED_INTEREST] == loan.accrued_interest
-    assert net[Account.LATE_FEES] == loan.fees_balance
+    memo_total = net[Account.MEMO_CHARGED_OFF] + net[Account.MEMO_NON_ACCRUAL_INTEREST]
+    assert net[Account.MEMO_CONTRA] == -memo_total
+    own = loan.status is not LoanStatus.CHARGED_OFF
+    owed = loan.principal_balance + loan.accrued_interest + loan.fees_balance
+    assert loan.fees_balance == loan.late_fees + loan.nsf_fees + loan.other_fees
+    assert loan.charged_off_balance == (0 if own else owed)
+    assert {account: net[account] for account in _CONTROLS} == {
+        Account.PRINCIPAL: loan.principal_balance if own else 0,
+        Account.ACCRUED_INTEREST: loan.accrued_interest - loan.non_accrual_interest if own else 0,
+        Account.LATE_FEES: loan.late_fees if own else 0,
+        Account.NSF_FEES: loan.nsf_fees if own else 0,
+        Account.OTHER_FEES: loan.other_fees if own else 0,
+        Account.DUE_FROM_BORROWER: loan.due_from_borrower,
+        Account.UNAPPLIED: -loan.unapplied,
+        Account.MEMO_CHARGED_OFF: loan.charged_off_balance,
+        Account.MEMO_NON_ACCRUAL_INTEREST: loan.non_accrual_interest,
+    }
+
+
+_CONTROLS = (
+    Account.PRINCIPAL,
+    Account.ACCRUED_INTEREST,
+    Account.LATE_FEES,
+    Account.NSF_FEES,
+    Account.OTHER_FEES,
+    Account.DUE_FROM_BORROWER,
+    Account.UNAPPLIED,
+    Account.MEMO_CHARGED_OFF,
+    Account.MEMO_NON_ACCRUAL_INTEREST,
+)

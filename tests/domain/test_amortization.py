@@ -1,32 +1,24 @@
-"""Level-payment schedules: every published one row by row, and the rest of a schedule from a balance on."""
+"""Level-payment schedules, what shapes them, and the rest of one from a balance on. Published ones: test_cases.py."""
 
 from __future__ import annotations
 
-import hashlib
 from datetime import date
 from fractions import Fraction
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.amortization import (
-    Row,
-    Schedule,
     amortize,
     build_schedule,
     level_payment,
     level_payment_for_factors,
-    period_factors,
-    smooth_level_payment,
 )
 from domain.calendars import due_dates
 from domain.errors import InvalidTerms
-from domain.money import format_amount, parse_amount
+from domain.period_interest import period_factors
 from domain.program import DayCount, FirstPeriod, Frequency, PeriodInterest
-from domain.rounding import Rounding
-from tests.domain import cases
 
 START = date(2024, 1, 1)
 MONTHLY_1_PCT = Fraction(1, 100)
@@ -34,119 +26,6 @@ MONTHLY_1_PCT = Fraction(1, 100)
 
 def dues(count: int, first: date = date(2024, 2, 1)) -> list[date]:
     return due_dates(Frequency.MONTHLY, first, count)
-
-
-def scheduled(case: dict[str, Any], rounding: Rounding = Rounding.HALF_EVEN) -> Schedule:
-    frequency = Frequency(case["frequency"])
-    return build_schedule(
-        parse_amount(case["principal"]),
-        Fraction(case["annual_rate_pct"]) / 100,
-        START,
-        due_dates(frequency, date(2024, 1, 16), case["periods"]),
-        frequency=frequency,
-        rounding=rounding,
-    )
-
-
-def as_published(row: Row) -> list[Any]:
-    return [row.number, *map(format_amount, (row.payment, row.interest, row.principal, row.balance))]
-
-
-def digest(schedule: Schedule) -> str:
-    lines = ["|".join(map(str, as_published(row))) for row in schedule.rows]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-@pytest.mark.parametrize("case", cases.each("amortization.json"))
-def test_published_schedule(case: dict[str, Any]) -> None:
-    schedule = scheduled(case)
-    off = schedule.level_payment - parse_amount(case["payment"])
-    assert off == 0, f"{case['id']}: the level payment is off by {off} cents"
-    assert len(schedule.rows) == case["actual_periods"]
-    for published in case["rows"]:
-        computed = as_published(schedule.rows[published[0] - 1])
-        assert computed == published, f"{case['id']}: row {published[0]} is {computed}, published {published}"
-    totals = {
-        "final_payment": schedule.rows[-1].payment,
-        "total_interest": schedule.finance_charge,
-        "total_paid": schedule.total_of_payments,
-    }
-    off_totals = {name: amount - parse_amount(case[name]) for name, amount in totals.items()}
-    assert not any(off_totals.values()), f"{case['id']}: off by cents: {off_totals}"
-    assert digest(schedule) == case["rows_sha256"], f"{case['id']}: a row that is not printed differs"
-
-
-@pytest.mark.parametrize("case", cases.each("amortization.json"))
-def test_half_up_differs_only_where_published(case: dict[str, Any]) -> None:
-    assert (digest(scheduled(case, Rounding.HALF_UP)) != case["rows_sha256"]) == case["half_up_differs"]
-
-
-SERVICING = "instalment_servicing.json"
-ACT_365 = "act365_schedules.json"
-DAYS_IN_YEAR = {"ACTUAL": DayCount.ACT_ACT_DEC31, "365": DayCount.ACT_365F}
-DAYS_IN_30_360_UNIT = {"MONTHS": 30, "WEEKS": 7, "DAYS": 1}
-
-
-@pytest.mark.parametrize(
-    "case", [param for param in cases.each(SERVICING) if param.marks or "schedule-only" in param.values[0]["tags"]]
-)
-def test_published_schedule_of_a_disbursed_loan(case: dict[str, Any]) -> None:
-    """Schedules of another engine: annuity over the periods' own factors, half-even, smoothed by the one-cent iteration."""
-    terms, product = case["terms"], cases.load(SERVICING)["products"][case["product"]]
-    disbursement = next(entry for entry in case["timeline"] if entry["kind"] == "disburse")
-    published = next(entry for entry in case["timeline"] if entry["kind"] == "expect")["schedule"]
-    rate = Fraction(terms["nominal_annual_rate_percent"]) / 100
-    principal, start = parse_amount(disbursement["amount"]), date.fromisoformat(disbursement["date"])
-    days = [date.fromisoformat(row["due_date"]) for row in published]
-    if product["days_in_year"] == "360":
-        factors = [rate * terms["repay_every"] * Fraction(DAYS_IN_30_360_UNIT[terms["repay_unit"]], 360)] * len(days)
-    else:
-        convention = DAYS_IN_YEAR[product["days_in_year"]]
-        by_days = PeriodInterest.DAY_COUNT
-        factors = period_factors(
-            rate, start, days, frequency=Frequency.MONTHLY, period_interest=by_days, day_count=convention
-        )
-    level = level_payment_for_factors(principal, factors)
-    _, rows = smooth_level_payment(principal, level, amortize(principal, level, factors, days), factors, days)
-    for row, expected in zip(rows, published, strict=True):
-        amounts = {"due": row.payment, "interest": row.interest, "principal": row.principal, "balance_after": row.balance}
-        off = {name: amount - parse_amount(expected[name]) for name, amount in amounts.items()}
-        assert not any(off.values()), f"{case['id']}: row {row.number} is off by cents: {off}"
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        param
-        for param in cases.each(ACT_365)
-        if param.marks
-        or (param.values[0]["inputs"]["final_settles"] and "principal_payment" not in param.values[0]["inputs"])
-    ],
-)
-def test_published_actual_365_schedule_that_settles(case: dict[str, Any]) -> None:
-    """Interest of every period by its days / 365, half up; the payment is stated, the last one settles."""
-    inputs, published = case["inputs"], case["published"]
-    schedule = build_schedule(
-        parse_amount(inputs["principal"]),
-        Fraction(inputs["annual_rate_pct"]) / 100,
-        date.fromisoformat(inputs["loan_date"]),
-        dues(inputs["n"], date.fromisoformat(inputs["first_payment"])),
-        frequency=Frequency.MONTHLY,
-        period_interest=PeriodInterest.DAY_COUNT,
-        day_count=DayCount(inputs["day_count"]),
-        rounding=Rounding.HALF_UP,
-        payment=parse_amount(inputs.get("payment", "0.00")),
-    )
-    opening = [parse_amount(inputs["principal"]), *(row.balance for row in schedule.rows)]
-    for number, expected in published["rows"].items():
-        row = schedule.rows[int(number) - 1]
-        amounts = {**row._asdict(), "begin": opening[int(number) - 1], "end": row.balance}
-        off = {name: amounts[name] - parse_amount(text) for name, text in expected.items()}
-        assert not any(off.values()), f"{case['id']}: row {number} is off by cents: {off}"
-    for year, expected in published.get("by_year", {}).items():
-        rows = [row._asdict() for row in schedule.rows if row.due_date.year == int(year)]
-        off = {name: sum(row[name] for row in rows) - parse_amount(text) for name, text in expected.items()}
-        assert not any(off.values()), f"{case['id']}: {year} is off by cents: {off}"
 
 
 @given(

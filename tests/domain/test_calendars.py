@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
 import pytest
 
 from domain.calendars import add_banking_days, add_months, due_dates, next_banking_day, roll, semimonthly_days
 from domain.errors import InvalidTerms
 from domain.program import DueDateRoll, Frequency
-from tests.domain import cases
 
 CHRISTMAS_2026 = date(2026, 12, 25)  # a Friday
 HOLIDAYS = frozenset({CHRISTMAS_2026, date(2027, 1, 1)})
@@ -18,26 +16,6 @@ HOLIDAYS = frozenset({CHRISTMAS_2026, date(2027, 1, 1)})
 
 def days(text: str) -> list[date]:
     return [date.fromisoformat(day) for day in text.split()]
-
-
-@pytest.mark.parametrize(
-    "case", [param for param in cases.each("amortization.json") if "due_dates" in param.values[0] or param.marks]
-)
-def test_published_due_dates(case: dict[str, Any]) -> None:
-    given = case.get("due_days", ())
-    due_days = (given,) if isinstance(given, int) else tuple(given)
-    first_due = date.fromisoformat(case["first_due"])
-    computed = due_dates(Frequency(case["frequency"]), first_due, case["periods"], due_days=due_days)
-    published = case["due_dates"]
-    if isinstance(published, list):
-        published = dict(enumerate(published, 1))
-    off = {
-        number: (computed[int(number) - 1] - date.fromisoformat(day)).days
-        for number, day in published.items()
-        if computed[int(number) - 1] != date.fromisoformat(day)
-    }
-    assert not off, f"{case['id']}: days off by due date number: {off}"
-    assert len(computed) == case["periods"]
 
 
 @pytest.mark.parametrize(

@@ -1,35 +1,15 @@
-"""Day counts: every published case, and the rules the cases do not reach."""
+"""Day counts: the rules that the published cases (test_cases.py) do not reach."""
 
 from __future__ import annotations
 
 from datetime import date
 from fractions import Fraction
-from typing import Any
 
 import pytest
 
 from domain.daycount import days, year_fraction
 from domain.errors import InvalidInput
 from domain.program import DayCount
-from tests.domain import cases
-
-
-@pytest.mark.parametrize("case", cases.each("daycount.json"))
-def test_published_day_count(case: dict[str, Any]) -> None:
-    convention = DayCount(case["convention"])
-    start, end = date.fromisoformat(case["start"]), date.fromisoformat(case["end"])
-    off_days = days(convention, start, end) - case["days"]
-    off_fraction = year_fraction(convention, start, end) - Fraction(case["fraction_exact"])
-    assert not any((off_days, off_fraction)), f"{case['id']}: off by {off_days} days, {off_fraction} of a year"
-
-
-@pytest.mark.parametrize(
-    "case", [param for param in cases.each("daycount.json") if "days_bond_basis" in param.values[0] or param.marks]
-)
-def test_published_bond_basis(case: dict[str, Any]) -> None:
-    start, end = date.fromisoformat(case["start"]), date.fromisoformat(case["end"])
-    off = days(DayCount.THIRTY_360_BOND, start, end) - case["days_bond_basis"]
-    assert off == 0, f"{case['id']}: off by {off} days"
 
 
 @pytest.mark.parametrize(

@@ -42,25 +42,6 @@ def schedule(first_period: FirstPeriod = FirstPeriod.ACTUAL_365, day_count: DayC
     )
 
 
-def figures() -> dict[str, Any]:
-    loan = schedule()
-    rate = apr([(CONTRACT_DATE, PRINCIPAL)], [(row.due_date, row.payment) for row in loan.rows])
-    return {
-        "payment": format_amount(loan.level_payment),
-        "payment_count_level": sum(row.payment == loan.level_payment for row in loan.rows),
-        "final_payment": format_amount(loan.rows[-1].payment),
-        "final_payment_date": loan.rows[-1].due_date.isoformat(),
-        "finance_charge": format_amount(loan.finance_charge),
-        "total_of_payments": format_amount(loan.total_of_payments),
-        "apr_pct_4dp": str(round_apr(rate, 4)),
-    }
-
-
-@pytest.mark.parametrize("field", LOAN["expected"])
-def test_printed_figure(field: str) -> None:
-    assert figures()[field] == LOAN["expected"][field]
-
-
 def test_the_apr_is_that_of_36_months_without_odd_days() -> None:
     loan = schedule()
     rate = apr([(CONTRACT_DATE, PRINCIPAL)], [(row.due_date, row.payment) for row in loan.rows])

@@ -9,8 +9,19 @@ import pytest
 
 from domain import posting
 from domain.chart import Account, AccountKind, Side
-from domain.journal import Entry, EntryKind, Transfer, accrual_corrections, corrections, mirror, standing
+from domain.journal import (
+    Entry,
+    EntryKind,
+    Series,
+    Transfer,
+    accrual_corrections,
+    corrections,
+    mirror,
+    standing,
+    to_post,
+)
 from domain.loan import Allocation, LoanStatus
+from domain.working import OpenFee
 from tests.domain.loans import LEVEL, boarded, gl, run
 
 DAY = date(2020, 10, 9)
@@ -46,7 +57,7 @@ def test_the_table_of_the_books() -> None:
     assert moves(paid) == [(1010, 1120, 1), (1010, 1110, 2), (1010, 1100, 3), (1010, 2000, 4)]
     assert (paid.key, paid.payment_id) == ("payment:x", "x")
     assert moves(posting.settlement("x", 10, DAY)) == [(1000, 1010, 10)]
-    fee = posting.late_fee("late_fee:2020-10-09", 3000, DAY)
+    fee = posting.fee(OpenFee("late_fee:2020-10-09", 1, DAY, DAY, 3000))
     assert (moves(fee), fee.key) == ([(1120, 4010, 3000)], "late_fee:2020-10-09")
 
 
@@ -96,3 +107,24 @@ def test_accruals_are_corrected_by_one_net_delta_a_month() -> None:
     (vanished,) = accrual_corrections({}, {september: 7}, date(2020, 11, 4))
     assert moves(vanished) == [(4000, 1110, 7)]
     assert corrections([], entries) == []
+
+
+def test_interest_is_posted_in_its_series() -> None:
+    """Own, memo on non-accrual, memo of a charged-off loan: each by month, each corrected by itself."""
+    october = date(2020, 10, 1)
+    earned = {Series.OWN: {october: 700}, Series.NON_ACCRUAL: {october: 300}, Series.CHARGED_OFF: {october: 20}}
+    new = to_post([], earned, [], {Series.NON_ACCRUAL: {october: 350}}, date(2020, 11, 4))
+    assert [(entry.key, moves(entry)) for entry in new] == [
+        ("accrual:2020-10", [(1110, 4000, 700)]),
+        ("memo_accrual:2020-10", [(9900, 9110, 50)]),
+        ("charged_off_accrual:2020-10", [(9100, 9900, 20)]),
+    ]
+    assert to_post([], earned, [], earned, date(2020, 11, 4)) == []
+
+
+def test_what_moves_nothing_is_no_entry() -> None:
+    """A waiver of what was paid meanwhile waives nothing; what it had waived before is taken back."""
+    old = posting.payment(Allocation("x", DAY, 0, 2, 3, 0, ()))
+    nothing = replace(old, transfers=())
+    assert corrections([nothing], []) == []
+    assert corrections([nothing], [old]) == [mirror(old)]

@@ -15,7 +15,9 @@ from domain.errors import InvalidTerms
 from domain.events import Boarded, Disbursed, Event, EventBody, PaymentReceived, PaymentSettled
 from domain.journal import Entry, accrual_corrections, corrections
 from domain.loan import LoanStatus, state_hash
+from domain.opening import check_boarding
 from domain.payoff import payoff_quote
+from domain.plan import contract
 from domain.program import (
     AllocationScope,
     Component,
@@ -31,7 +33,6 @@ from domain.program import (
 from domain.replay import preview, replay
 from domain.rounding import Rounding
 from domain.terms import LoanTerms
-from domain.working import check_boarding, contract
 from tests.domain.loans import assert_books_agree, gl
 
 FAST = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -87,8 +88,8 @@ def lives(draw: st.DrawFn) -> Life:
         assume(False)
         raise
     opened, body = draw(_beginnings(terms))
-    term = (agreed.due_dates[-1] - opened).days + 60
-    level = agreed.level_payment
+    term = (agreed.plan.due_dates[-1] - opened).days + 60
+    level = agreed.plan.level_payment
     amounts = st.one_of(
         st.just(max(1, level)),
         st.integers(1, max(2, 2 * level)),
@@ -96,7 +97,7 @@ def lives(draw: st.DrawFn) -> Life:
         st.just(2 * terms.principal),
     )
     days = st.integers(0, max(0, term)).map(lambda offset: opened + timedelta(days=offset)) | st.sampled_from(
-        [day for day in agreed.due_dates if day >= opened] or [opened]
+        [day for day in agreed.plan.due_dates if day >= opened] or [opened]
     )
     found = draw(st.lists(st.tuples(days, amounts, st.booleans()), max_size=12))
     events = [Event(1, opened, body)]
@@ -111,7 +112,7 @@ def lives(draw: st.DrawFn) -> Life:
 def _beginnings(draw: st.DrawFn, terms: LoanTerms) -> tuple[date, EventBody]:
     if draw(st.booleans()):
         return terms.contract_date, Disbursed(terms.principal)
-    dues = contract(terms).due_dates
+    dues = contract(terms).plan.due_dates
     on = terms.contract_date + timedelta(days=draw(st.integers(0, (dues[-1] - terms.contract_date).days + 30)))
     body = Boarded(
         status=draw(st.sampled_from([LoanStatus.ACTIVE, LoanStatus.ACTIVE, LoanStatus.CHARGED_OFF])),
@@ -164,7 +165,9 @@ def test_every_payment_is_its_allocation_and_what_stays_unapplied(life: Life) ->
     paid = {event.body.payment_id: event.body.amount for event in life.events if isinstance(event.body, PaymentReceived)}
     assert {key: allocation.amount for key, allocation in result.allocations.items()} == paid
     assert result.state.total_paid == sum(paid.values())
-    assert result.state.unapplied == sum(allocation.unapplied for allocation in result.allocations.values())
+    kept = sum(allocation.unapplied for allocation in result.allocations.values())
+    applied = sum(each.amount - each.unapplied for each in result.applications.values())
+    assert result.state.unapplied == kept - applied
     for allocation in result.allocations.values():
         for line in allocation.lines:
             comes_back = line.component is Component.INTEREST and allocation.effective_date == result.state.paid_off_on
@@ -247,7 +250,7 @@ def test_the_quoted_payoff_pays_off(life: Life, offset: int) -> None:
     known = [event for event in life.events if event.effective_date <= day]
     loan = replay(life.terms, known, day).state
     assume(loan.status is LoanStatus.ACTIVE)
-    total = payoff_quote(life.terms, loan, day).total
+    total = payoff_quote(loan).total
     assert total > 0
     after = preview(life.terms, known, total, day, day)
     assert (after.state.status, after.allocation.unapplied) == (LoanStatus.PAID_OFF, 0)

@@ -219,6 +219,18 @@ def test_on_one_day_money_comes_before_its_settlement_whatever_was_recorded_firs
         ([Event(1, START, Disbursed(999))], "/amount"),
         ([Event(1, START - timedelta(days=1), Disbursed(1_000_000))], "/effective_date"),
         ([disbursed(), Event(2, START, PaymentSettled("x"))], "/payment_id"),
+        (
+            [
+                disbursed(),
+                Event(2, START, PaymentSettled("x")),
+                Event(3, START + timedelta(days=1), PaymentReceived(5, "x")),
+            ],
+            "/payment_id",
+        ),
+        (
+            [disbursed(), Event(2, START, PaymentReceived(5, "x")), *(Event(n, START, PaymentSettled("x")) for n in (3, 4))],
+            "/payment_id",
+        ),
         ([disbursed(), *(Event(n, START, PaymentReceived(5, "x")) for n in (2, 3))], "/payment_id"),
         ([disbursed(), Event(2, START, PaymentReceived(0, "x"))], "/amount"),
     ],
@@ -232,6 +244,9 @@ def test_events_that_cannot_be_are_refused(impossible: list[Event], pointer: str
 def test_a_loan_begins_once() -> None:
     with pytest.raises(WrongState):
         replay(EXAMPLE, [disbursed(), Event(2, START, boarded(principal=5))], date(2020, 12, 1))
+    paid_off = events((START, 1_000_000))
+    with pytest.raises(WrongState):
+        replay(EXAMPLE, [*paid_off, Event(3, START + timedelta(days=1), Disbursed(1_000_000))], date(2020, 12, 1))
 
 
 def test_terms_whose_level_payment_does_not_cover_the_interest_are_refused() -> None:
@@ -264,7 +279,7 @@ def test_a_paid_off_loan_refuses_payments_and_says_since_when() -> None:
 
 
 def test_a_loan_that_has_not_begun_refuses_payments() -> None:
-    with pytest.raises(WrongState, match="only an active loan"):
+    with pytest.raises(WrongState, match="nothing has been paid out or taken over yet"):
         check_payment(replay(EXAMPLE, [], START).state, 500, START, START)
 
 

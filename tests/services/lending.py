@@ -14,7 +14,7 @@ from sqlalchemy.engine import RowMapping
 
 from domain.events import Disbursed
 from domain.loan import state_hash
-from domain.program import program_to_dict
+from domain.program_form import program_to_dict
 from domain.terms import LoanTerms
 from infra.db.metadata import metadata
 from infra.db.models.servicing import (
@@ -33,6 +33,7 @@ from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services import close_of_business as cob
 from services import ledger
+from services.payments import PaymentRecord, RecordPayment, record
 from services.replaying import apply_event, load_loan, lock_loan
 from tests.domain.loans import EXAMPLE
 
@@ -80,6 +81,14 @@ async def active_loan(uow_of: UowOf, tenant: UUID, terms: LoanTerms = EXAMPLE) -
         await disburse(uow, loan_id, terms)
         await uow.commit()
     return loan_id
+
+
+async def pay(uow_of: UowOf, tenant: UUID, loan_id: UUID, amount: int, on: date | None = None) -> PaymentRecord:
+    """A payment that staff log, committed. `on` None: on the business date."""
+    async with uow_of(tenant) as uow:
+        recorded = await record(uow, RecordPayment(loan_id, amount, "ach", effective_date=on))
+        await uow.commit()
+    return recorded
 
 
 async def advance(uow_of: UowOf, tenant: UUID, to: date) -> None:
@@ -176,12 +185,18 @@ async def assert_consistent(uow: UnitOfWork, loan_id: UUID) -> None:
         "paid_on",
     )
     assert [_values(r, names) for r in cached] == [tuple(getattr(i, n) for n in names) for i in state.instalments]
-    fees = await uow.all(select(loan_fees).where(loan_fees.c.loan_id == loan_id).order_by(loan_fees.c.due_date))
-    assert [(r["fee_key"], r["amount"], r["paid"]) for r in fees] == [(f.key, f.amount, f.paid) for f in state.fees]
+    fees = await uow.all(select(loan_fees).where(loan_fees.c.loan_id == loan_id))
+    assert {(r["fee_key"], r["amount"], r["paid"], r["waived"]) for r in fees} == {
+        (fee.key, fee.amount, fee.paid, fee.waived) for fee in state.fees
+    }
 
     for paid in await uow.all(select(payments).where(payments.c.loan_id == loan_id)):
-        allocation = result.allocations[str(paid["id"])]
         applied = ("fees_applied", "interest_applied", "principal_applied", "unapplied_amount")
+        if paid["status"] == "reversed":
+            assert (str(paid["id"]) in result.allocations, _values(paid, applied)) == (False, (0, 0, 0, 0))
+            continue
+        allocation = result.allocations[str(paid["id"])]
+        assert paid["effective_date"] == allocation.effective_date
         assert _values(paid, applied) == (
             allocation.fees,
             allocation.interest,
@@ -197,8 +212,9 @@ async def assert_consistent(uow: UnitOfWork, loan_id: UUID) -> None:
         assert [_values(r, where) for r in lines] == [tuple(getattr(x, n) for n in where) for x in allocation.lines]
 
     net = await accounts_of(uow, loan_id)
-    own = (row["principal_balance"], row["accrued_interest"], row["fees_balance"], -row["unapplied_balance"])
-    assert (net[1100], net[1110], net[1120], net[2000]) == own
+    own = ("principal_balance", "accrued_interest", "late_fees", "nsf_fees", "other_fees")
+    assert tuple(net[account] for account in (1100, 1110, 1120, 1125, 1126)) == _values(row, own)
+    assert net[2000] == -row["unapplied_balance"]
     assert sum(net.values()) == 0
     assert -net[4000] == sum(result.accruals.values())
     controls = await ledger.reconcile(uow)

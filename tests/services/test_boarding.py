@@ -18,7 +18,7 @@ from cli.main import app
 from domain.boarding import mapping_from_dict
 from domain.chart import Account
 from domain.errors import InvalidInput, WrongState
-from domain.program import program_to_dict
+from domain.program_form import program_to_dict
 from infra.db.models.servicing import borrowers, instalments, journal_entries, loan_events, loan_fees, loans, programs
 from infra.db.models.tenancy import audit_log, tenants
 from infra.db.uow import UnitOfWork

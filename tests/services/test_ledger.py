@@ -11,13 +11,33 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.chart import Account
-from domain.events import Boarded
+from domain.events import (
+    Boarded,
+    ChargedFee,
+    ChargedOff,
+    FeeCharged,
+    NonAccrualSet,
+    Refunded,
+    Waived,
+    WaiverTarget,
+)
 from domain.loan import LoanStatus
 from infra.db.models.servicing import journal_entries, loans
 from services import ledger
+from services.corrections import void_event
 from services.payments import RecordPayment, record
 from services.replaying import apply_event, lock_loan
-from tests.services.lending import UowOf, active_loan, advance, assert_consistent, book_loans
+from tests.services.lending import (
+    UowOf,
+    active_loan,
+    advance,
+    assert_consistent,
+    book_loans,
+    journal_of,
+    jump,
+    loan_row,
+    run_date,
+)
 
 
 async def test_the_trial_balance_of_an_empty_book_lists_the_chart_with_nothing(uow_of: UowOf, tenant: UUID) -> None:
@@ -54,6 +74,66 @@ async def test_a_charged_off_loan_taken_over_is_memo_and_reconciles(uow_of: UowO
         assert controls[Account.MEMO_CHARGED_OFF].ledger == controls[Account.MEMO_CHARGED_OFF].loans == 4_150_00
         assert controls[Account.PRINCIPAL].loans == 0
         assert ledger.reconciled(controls.values())
+
+
+class TestMemoAccounts:
+    """Own and memo control accounts are the loans' balances, whatever becomes of a loan."""
+
+    async def test_a_charge_off_moves_what_is_owed_to_memo(self, uow_of: UowOf, tenant: UUID) -> None:
+        loan_id = await active_loan(uow_of, tenant)
+        await jump(uow_of, tenant, date(2020, 11, 20))
+        async with uow_of(tenant) as uow:
+            await apply_event(uow, await lock_loan(uow, loan_id), ChargedOff("120 days past due"), date(2020, 11, 20))
+            controls = {c.account: c.ledger for c in await ledger.reconcile(uow)}
+            row = await loan_row(uow, loan_id)
+            assert controls[Account.MEMO_CHARGED_OFF] == row["charged_off_balance"] > 10_000_00
+            assert (controls[Account.PRINCIPAL], controls[Account.LATE_FEES]) == (0, 0)
+            assert ledger.reconciled(await ledger.reconcile(uow))
+            await record(uow, RecordPayment(loan_id, 100_00, "check"))
+            assert (await loan_row(uow, loan_id))["charged_off_balance"] == row["charged_off_balance"] - 100_00
+            assert ledger.reconciled(await ledger.reconcile(uow))
+            await void_event(uow, loan_id, 2, "charged off by mistake")
+            await assert_consistent(uow, loan_id)
+
+    async def test_interest_on_non_accrual_is_posted_as_memo_by_month(self, uow_of: UowOf, tenant: UUID) -> None:
+        loan_id = await active_loan(uow_of, tenant)
+        await jump(uow_of, tenant, date(2020, 10, 15))
+        async with uow_of(tenant) as uow:
+            loan = await lock_loan(uow, loan_id)
+            await apply_event(uow, loan, NonAccrualSet(True, "bankruptcy"), date(2020, 10, 15))
+            await uow.commit()
+        await jump(uow_of, tenant, date(2020, 12, 3))
+        async with uow_of(tenant) as uow:
+            controls = {c.account: c for c in await ledger.reconcile(uow)}
+            memo = controls[Account.MEMO_NON_ACCRUAL_INTEREST]
+            assert memo.ledger == memo.loans == (await loan_row(uow, loan_id))["accrued_interest"] > 0
+            assert controls[Account.ACCRUED_INTEREST].ledger == 0
+            keys = {row["entry_key"] for row in await journal_of(uow, loan_id) if row["kind"] == "accrual"}
+            assert {"accrual:2020-10", "memo_accrual:2020-10", "memo_accrual:2020-11", "memo_accrual:2020-12"} <= keys
+            assert ledger.reconciled(controls.values())
+            loan = await lock_loan(uow, loan_id)
+            assert await ledger.post(uow, {loan_id: loan.replay(date(2020, 12, 3))}) == 0, "what is posted is known"
+
+    async def test_fees_by_kind_and_what_a_borrower_got_without_a_right(self, uow_of: UowOf, tenant: UUID) -> None:
+        loan_id = await active_loan(uow_of, tenant)
+        await jump(uow_of, tenant, date(2020, 10, 20))
+        await run_date(uow_of, tenant, date(2020, 10, 21))
+        async with uow_of(tenant) as uow:
+            loan = await lock_loan(uow, loan_id)
+            for body in (FeeCharged("a", ChargedFee.NSF, 25_00), FeeCharged("b", ChargedFee.OTHER, 10_00)):
+                await apply_event(uow, loan, body, date(2020, 10, 21))
+            await apply_event(uow, loan, Waived("w", WaiverTarget.FEE, "other_fee:b"), date(2020, 10, 21))
+            controls = {c.account: c.ledger for c in await ledger.reconcile(uow)}
+            fees = (controls[Account.LATE_FEES], controls[Account.NSF_FEES], controls[Account.OTHER_FEES])
+            assert fees == (30_00, 25_00, 0)
+            assert ledger.reconciled(await ledger.reconcile(uow))
+            await apply_event(uow, loan, Refunded("r", 50_00, shortfall=50_00), date(2020, 10, 21))
+            controls = {c.account: c.ledger for c in await ledger.reconcile(uow)}
+            assert controls[Account.DUE_FROM_BORROWER] == 50_00
+            assert ledger.reconciled(await ledger.reconcile(uow))
+            paid = await record(uow, RecordPayment(loan_id, 12_000_00, "check"))
+            assert paid.due_from_borrower_applied == 50_00
+            await assert_consistent(uow, loan_id)
 
 
 async def test_a_loan_that_differs_from_its_journal_is_named(uow_of: UowOf, tenant: UUID) -> None:

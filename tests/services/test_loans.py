@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from domain.errors import WrongState
-from domain.program import program_to_dict
+from domain.program_form import program_to_dict
 from infra.db.models.servicing import borrowers, journal_entries, loan_events, loans
 from infra.db.uow import UnitOfWork
 from services import loans as service

@@ -27,14 +27,8 @@ from tests.services.lending import (
     jump,
     keys_of,
     loan_row,
+    pay,
 )
-
-
-async def pay(uow_of: UowOf, tenant: UUID, loan_id: UUID, amount: int, on: date | None = None) -> PaymentRecord:
-    async with uow_of(tenant) as uow:
-        recorded = await record(uow, RecordPayment(loan_id, amount, "ach", effective_date=on))
-        await uow.commit()
-    return recorded
 
 
 async def test_the_first_instalment_on_its_due_date(uow_of: UowOf, tenant: UUID) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from domain.errors import Conflict
-from domain.program import program_to_dict
+from domain.program_form import program_to_dict
 from infra.db.models.servicing import program_versions
 from infra.db.models.servicing import programs as table
 from infra.db.uow import UnitOfWork

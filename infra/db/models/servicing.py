@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -16,7 +17,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from infra.db.metadata import belongs_to, tenant_table, timestamp
 from infra.db.types import MinorUnits, Rate
@@ -91,10 +92,22 @@ loans = tenant_table(
     Column("first_due_date", Date, nullable=False),
     Column("maturity_date", Date, nullable=False),
     Column("level_payment", MinorUnits, nullable=False),
+    Column("stated_payment", MinorUnits),  # the contract's, where the level payment is not the annuity
+    Column("balloon", MinorUnits, nullable=False, server_default=text("0")),
+    Column("interest_only_periods", Integer, nullable=False, server_default=text("0")),
+    Column("deferred_periods", Integer, nullable=False, server_default=text("0")),
+    Column("due_days", ARRAY(SmallInteger), nullable=False, server_default=text("'{}'")),
+    Column("prepaid_finance_charge", MinorUnits, nullable=False, server_default=text("0")),
     # what follows is the cached result of the replay
     Column("principal_balance", MinorUnits, nullable=False, server_default=text("0")),
     Column("accrued_interest", MinorUnits, nullable=False, server_default=text("0")),
     Column("fees_balance", MinorUnits, nullable=False, server_default=text("0")),
+    Column("late_fees", MinorUnits, nullable=False, server_default=text("0")),
+    Column("nsf_fees", MinorUnits, nullable=False, server_default=text("0")),
+    Column("other_fees", MinorUnits, nullable=False, server_default=text("0")),
+    Column("due_from_borrower", MinorUnits, nullable=False, server_default=text("0")),
+    Column("charged_off_balance", MinorUnits, nullable=False, server_default=text("0")),
+    Column("non_accrual_interest", MinorUnits, nullable=False, server_default=text("0")),
     Column("unapplied_balance", MinorUnits, nullable=False, server_default=text("0")),
     Column("past_due_amount", MinorUnits, nullable=False, server_default=text("0")),
     Column("oldest_unpaid_due_date", Date),
@@ -120,6 +133,14 @@ loans = tenant_table(
         "status IN ('boarding', 'active', 'paid_off', 'charged_off', 'transferred', 'cancelled')", name="status"
     ),
     CheckConstraint("principal_amount > 0 AND annual_rate >= 0 AND term_periods > 0", name="terms"),
+    CheckConstraint(
+        "stated_payment > 0 AND balloon = 0 OR stated_payment IS NULL AND balloon BETWEEN 0 AND principal_amount",
+        name="shape",
+    ),
+    CheckConstraint(
+        "interest_only_periods >= 0 AND interest_only_periods < term_periods AND deferred_periods >= 0", name="periods"
+    ),
+    CheckConstraint("prepaid_finance_charge >= 0 AND prepaid_finance_charge < principal_amount", name="prepaid"),
     CheckConstraint("principal_balance >= 0 AND unapplied_balance >= 0 AND fees_balance >= 0", name="balances"),
 )
 
@@ -139,16 +160,29 @@ loan_events = tenant_table(
     "loan_events",
     Column("loan_id", Uuid, nullable=False),
     Column("sequence", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("supersedes", Integer),
     Column("kind", String(40), nullable=False),
     Column("effective_date", Date, nullable=False),
     Column("payload", JSONB, nullable=False),
+    Column("reason", String(2000)),
     Column("recorded_business_date", Date, nullable=False),
     Column("recorded_by", Uuid),
     timestamp("recorded_at"),
     belongs_to("loan_id", "loans"),
+    ForeignKeyConstraint(
+        ["tenant_id", "loan_id", "supersedes"],
+        ["loan_events.tenant_id", "loan_events.loan_id", "loan_events.sequence"],
+    ),
     UniqueConstraint("tenant_id", "loan_id", "sequence"),
+    UniqueConstraint("tenant_id", "loan_id", "supersedes"),
+    CheckConstraint("supersedes < sequence AND (kind <> 'voided' OR supersedes IS NOT NULL)", name="supersedes"),
 )
-"""Append-only source events: what people or the outside world did. The loan's state is their replay."""
+"""Append-only source events: what people or the outside world did. The loan's state is the replay of those that stand.
+
+sequence: number of the row within the loan. supersedes: the row it replaces, or voids (kind `voided`); once. position: place
+among the events of a day: the row's own sequence, or the position of what it supersedes.
+"""
 
 instalments = tenant_table(
     "instalments",
@@ -160,6 +194,9 @@ instalments = tenant_table(
     Column("interest", MinorUnits, nullable=False),
     Column("principal_paid", MinorUnits, nullable=False, server_default=text("0")),
     Column("interest_paid", MinorUnits, nullable=False, server_default=text("0")),
+    Column("interest_waived", MinorUnits, nullable=False, server_default=text("0")),
+    Column("fees", MinorUnits, nullable=False, server_default=text("0")),
+    Column("fees_paid", MinorUnits, nullable=False, server_default=text("0")),
     Column("status", String(20), nullable=False),
     Column("paid_on", Date),
     belongs_to("loan_id", "loans"),
@@ -176,6 +213,8 @@ loan_fees = tenant_table(
     Column("assessed_on", Date, nullable=False),
     Column("amount", MinorUnits, nullable=False),
     Column("paid", MinorUnits, nullable=False, server_default=text("0")),
+    Column("waived", MinorUnits, nullable=False, server_default=text("0")),
+    Column("paid_on", Date),
     belongs_to("loan_id", "loans"),
     key=("loan_id", "fee_key"),
 )
@@ -213,6 +252,7 @@ payments = tenant_table(
     Column("interest_applied", MinorUnits, nullable=False),
     Column("fees_applied", MinorUnits, nullable=False),
     Column("unapplied_amount", MinorUnits, nullable=False),
+    Column("due_from_borrower_applied", MinorUnits, nullable=False, server_default=text("0")),
     Column("recorded_business_date", Date, nullable=False),
     timestamp("created_at"),
     belongs_to("loan_id", "loans"),
@@ -220,7 +260,11 @@ payments = tenant_table(
     UniqueConstraint("tenant_id", "external_id"),
     Index(None, "tenant_id", "loan_id"),
     CheckConstraint("amount > 0", name="amount"),
-    CheckConstraint("amount = principal_applied + interest_applied + fees_applied + unapplied_amount", name="allocated"),
+    CheckConstraint(
+        "principal_applied + interest_applied + fees_applied + unapplied_amount + due_from_borrower_applied = "
+        "CASE WHEN status IN ('pending', 'voided', 'failed', 'returned', 'reversed') THEN 0 ELSE amount END",
+        name="allocated",
+    ),
     CheckConstraint("payment_method IN ('ach', 'wire', 'check', 'card', 'cash', 'other')", name="payment_method"),
     CheckConstraint(
         "status IN ('pending', 'processing', 'completed', 'voided', 'failed', 'returned', 'reversed')", name="status"
@@ -243,6 +287,21 @@ payment_allocations = tenant_table(
     key=("payment_id", "line"),
 )
 """Where each cent of a payment went: cached result of the replay."""
+
+periods = tenant_table(
+    "periods",
+    Column("month", Date, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("closed_by", Uuid),
+    timestamp("closed_at"),
+    Column("reopened_by", Uuid),
+    Column("reopened_at", DateTime(timezone=True)),
+    UniqueConstraint("tenant_id", "month"),
+    CheckConstraint("status IN ('open', 'closed')", name="status"),
+    CheckConstraint("date_trunc('month', month) = month", name="month"),
+)
+"""Months (by their first day) of the general ledger that were closed at least once; how often and why is in the audit
+trail. Nothing is posted into a closed one, nor before it: a trigger of journal_transfers sees to it."""
 
 journal_entries = tenant_table(
     "journal_entries",

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, and_, case, func, select
 
+from domain.loan import SETTLED
 from infra.db.models.servicing import booked_schedules, instalments, loans, program_versions
 from infra.db.queries.paging import newest_first
 
@@ -27,14 +28,14 @@ class LoanFilter:
 
 
 def _shown() -> Select[Any]:
-    """A loan's row with its payment frequency and how many of its instalments are not paid."""
+    """A loan's row with its payment frequency and how many of its instalments are not settled."""
     open_rows = (
         select(func.count())
         .select_from(instalments)
         .where(
             instalments.c.tenant_id == loans.c.tenant_id,
             instalments.c.loan_id == loans.c.id,
-            instalments.c.status != "paid",
+            instalments.c.status.not_in(sorted(SETTLED)),
         )
         .scalar_subquery()
     )

@@ -59,9 +59,10 @@ async def mark_closed(uow: UnitOfWork, on: date, at: datetime, **totals: Any) ->
 
 
 async def is_behind(uow: UnitOfWork, on: date) -> bool:
-    """Whether an active loan is not processed through `on`."""
+    """Whether a loan that lives (active or charged off) is not processed through `on`."""
     behind = or_(loans.c.processed_through.is_(None), loans.c.processed_through < on)
-    return bool((await uow.execute(select(exists().where(loans.c.status == "active", behind)))).scalar_one())
+    lives = loans.c.status.in_(("active", "charged_off"))
+    return bool((await uow.execute(select(exists().where(lives, behind)))).scalar_one())
 
 
 async def posted_on(uow: UnitOfWork, on: date) -> tuple[int, int]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Date, case, cast, func, insert, select
 
 from domain.chart import Account
-from domain.journal import Entry, EntryKind, Transfer
+from domain.journal import Entry, EntryKind, Series, Transfer
+from domain.periods import OpenBooks
 from infra.db.models.servicing import journal_entries as entries
 from infra.db.models.servicing import journal_transfers as transfers
 from infra.db.uow import UnitOfWork
@@ -22,14 +23,24 @@ from infra.ids import new_id
 class Posted:
     """What the journal says of one loan from some date on.
 
-    `entries`: all but accruals, those of a key in the order of posting. `accruals`: net interest (minor units) by month
-    (its first day). `last_ids` and `revisions`: the newest entry and revision of each key.
+    `entries`: all but accruals, those of a key in the order of posting. `accruals`: net interest (minor units) by series and
+    month (its first day). `last_ids` and `revisions`: the newest entry and revision of each key.
     """
 
     entries: list[Entry] = field(default_factory=list)
-    accruals: dict[date, int] = field(default_factory=dict)
+    accruals: dict[Series, dict[date, int]] = field(default_factory=dict)
     last_ids: dict[str, UUID] = field(default_factory=dict)
     revisions: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What all entries of one posting share. `books` say the posting dates, and hold until the transaction ends
+    (infra.db.repositories.periods.hold_open); `business_date` and `posted_at` (UTC) are when it was done."""
+
+    books: OpenBooks
+    business_date: date
+    posted_at: datetime
 
 
 async def posted_since(uow: UnitOfWork, loan_ids: Sequence[UUID], since: date) -> dict[UUID, Posted]:
@@ -67,9 +78,9 @@ async def posted_since(uow: UnitOfWork, loan_ids: Sequence[UUID], since: date) -
 
 
 async def _accruals_since(uow: UnitOfWork, result: dict[UUID, Posted], first: date) -> None:
-    """One row a loan and month: an accrual's key is its month, and its effective date lies within it."""
+    """One row a loan, series and month: an accrual's key names both, and its effective date lies within the month."""
     month = cast(func.date_trunc("month", entries.c.effective_date), Date)
-    sign = case((transfers.c.debit_account == int(Account.ACCRUED_INTEREST), 1), else_=-1)
+    sign = case((transfers.c.credit_account.in_((int(Account.INTEREST_INCOME), int(Account.MEMO_CONTRA))), 1), else_=-1)
     statement = (
         select(
             entries.c.loan_id,
@@ -84,17 +95,20 @@ async def _accruals_since(uow: UnitOfWork, result: dict[UUID, Posted], first: da
     )
     for row in await uow.all(statement):
         posted = result[row["loan_id"]]
-        posted.accruals[row["month"]] = row["earned"]
+        series = Series(row["entry_key"].partition(":")[0])
+        posted.accruals.setdefault(series, {})[row["month"]] = row["earned"]
         posted.revisions[row["entry_key"]] = row["revision"]
 
 
 async def insert_entries(
-    uow: UnitOfWork, new: Mapping[UUID, Sequence[Entry]], posted: Mapping[UUID, Posted], business_date: date
+    uow: UnitOfWork,
+    new: Mapping[UUID, Sequence[Entry]],
+    posted: Mapping[UUID, Posted],
+    stamp: Stamp,
 ) -> int:
     """Insert entries of loans in their order, each with the next revision of its key; returns how many.
 
-    A mirror points to the entry it takes back, the newest of its key in `posted`. The posting date is the effective date:
-    no accounting period is ever closed yet.
+    A mirror points to the entry it takes back, the newest of its key in `posted`.
     """
     heads: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
@@ -103,6 +117,7 @@ async def insert_entries(
         for entry in batch:
             entry_id, revision = new_id(), known.revisions.get(entry.key, 0) + 1
             known.revisions[entry.key] = revision
+            posting_date = stamp.books.posting_date(entry.effective_date)
             heads.append(
                 {
                     "tenant_id": uow.tenant_id,
@@ -112,11 +127,11 @@ async def insert_entries(
                     "revision": revision,
                     "kind": str(entry.kind),
                     "effective_date": entry.effective_date,
-                    "posting_date": entry.effective_date,
-                    "business_date": business_date,
+                    "posting_date": posting_date,
+                    "business_date": stamp.business_date,
                     "payment_id": None if entry.payment_id is None else UUID(entry.payment_id),
                     "reverses_id": known.last_ids[entry.key] if entry.kind is EntryKind.MIRROR else None,
-                    "posted_at": uow.recorded_at,
+                    "posted_at": stamp.posted_at,
                 }
             )
             lines += [
@@ -125,7 +140,7 @@ async def insert_entries(
                     "entry_id": entry_id,
                     "line": line,
                     "loan_id": loan_id,
-                    "posting_date": entry.effective_date,
+                    "posting_date": posting_date,
                     "debit_account": int(moved.debit),
                     "credit_account": int(moved.credit),
                     "amount": moved.amount,

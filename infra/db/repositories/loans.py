@@ -7,13 +7,30 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, delete, insert, select, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import RowMapping
 
-from domain.events import Event, event_from_dict, event_to_dict
+from domain.events import event_from_dict, event_to_dict
+from domain.history import VOIDED, Record
 from domain.loan import LoanState, state_hash
-from domain.program import Program, program_from_dict
+from domain.program import Program
+from domain.program_form import program_from_dict
+from infra.db.models.archive import status_archive
 from infra.db.models.servicing import instalments, loan_events, loan_fees, loans, program_versions
 from infra.db.models.tenancy import tenants
 from infra.db.uow import UnitOfWork
@@ -43,11 +60,23 @@ async def loan_rows(uow: UnitOfWork, loan_ids: Sequence[UUID], *, lock: bool) ->
     return await uow.all(statement.with_for_update(of=loans) if lock else statement)
 
 
+async def page_of_loans(uow: UnitOfWork, after: UUID | None, limit: int) -> Sequence[RowMapping]:
+    """The next loans in the order of their ids, after `after`."""
+    statement = _loans_with_terms().order_by(loans.c.id).limit(limit)
+    return await uow.all(statement if after is None else statement.where(loans.c.id > after))
+
+
 async def page_to_close(uow: UnitOfWork, on: date, cursor: UUID | None, limit: int) -> Sequence[RowMapping]:
-    """The next active loans (locked, in the order of their ids, after `cursor`) which are not processed through `on`."""
-    statement = _loans_with_terms().where(
-        loans.c.status == "active", (loans.c.processed_through.is_(None)) | (loans.c.processed_through < on)
+    """The next loans (locked, in the order of their ids, after `cursor`) that are to be brought through `on` or have no row
+    of it in the status archive: those that live, and those to which something happened on that day."""
+    lives = or_(loans.c.status.in_(("active", "charged_off")), loans.c.processed_through == on)
+    row = select(status_archive.c.as_of).where(
+        status_archive.c.tenant_id == loans.c.tenant_id,
+        status_archive.c.loan_id == loans.c.id,
+        status_archive.c.as_of == on,
     )
+    behind = loans.c.processed_through.is_(None) | (loans.c.processed_through < on)
+    statement = _loans_with_terms().where(lives, behind | ~exists(row))
     if cursor is not None:
         statement = statement.where(loans.c.id > cursor)
     return await uow.all(statement.order_by(loans.c.id).limit(limit).with_for_update(of=loans))
@@ -63,45 +92,58 @@ def programs_of(rows: Sequence[RowMapping]) -> dict[tuple[UUID, int], Program]:
     return found
 
 
-async def events_of(uow: UnitOfWork, loan_ids: Sequence[UUID]) -> dict[UUID, list[Event]]:
-    """The source events of each loan in the order they were recorded.
+async def records_of(uow: UnitOfWork, loan_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
+    """The history of each loan in the order it was recorded, superseded events included.
 
-    A statement of its own, after the lock: one that waits for the lock would see the events from before the wait.
+    A statement of its own, after the lock: one that waits for the lock would see the history from before the wait.
     """
-    result: dict[UUID, list[Event]] = {loan_id: [] for loan_id in loan_ids}
-    statement = (
-        select(
-            loan_events.c.loan_id,
-            loan_events.c.sequence,
-            loan_events.c.effective_date,
-            loan_events.c.kind,
-            loan_events.c.payload,
-        )
-        .where(loan_events.c.loan_id.in_(loan_ids))
-        .order_by(loan_events.c.loan_id, loan_events.c.sequence)
+    result: dict[UUID, list[Record]] = {loan_id: [] for loan_id in loan_ids}
+    column = loan_events.c
+    columns = (
+        column.loan_id,
+        column.sequence,
+        column.position,
+        column.effective_date,
+        column.kind,
+        column.payload,
+        column.supersedes,
+        column.recorded_at,
+        column.recorded_business_date,
     )
+    statement = select(*columns).where(column.loan_id.in_(loan_ids)).order_by(column.loan_id, column.sequence)
     for row in await uow.all(statement):
-        body = event_from_dict(row["kind"], row["payload"])
-        result[row["loan_id"]].append(Event(row["sequence"], row["effective_date"], body))
+        record = Record(
+            number=row["sequence"],
+            position=row["position"],
+            effective_date=row["effective_date"],
+            body=None if row["kind"] == VOIDED else event_from_dict(row["kind"], row["payload"]),
+            supersedes=row["supersedes"],
+            recorded_at=row["recorded_at"],
+            recorded_business_date=row["recorded_business_date"],
+        )
+        result[row["loan_id"]].append(record)
     return result
 
 
-async def append_events(uow: UnitOfWork, events: Iterable[tuple[UUID, Event]], recorded_on: date) -> None:
-    """Record new source events of loans whose rows are locked. `recorded_on` is the business date."""
+async def append_records(uow: UnitOfWork, records: Iterable[tuple[UUID, Record]], reason: str | None = None) -> None:
+    """Add to the histories of loans whose rows are locked. `reason` is why, where somebody said it."""
     rows = [
         {
             "tenant_id": uow.tenant_id,
             "id": new_id(),
             "loan_id": loan_id,
-            "sequence": event.sequence,
-            "kind": str(event.kind),
-            "effective_date": event.effective_date,
-            "payload": event_to_dict(event.body),
-            "recorded_business_date": recorded_on,
+            "sequence": record.number,
+            "position": record.position,
+            "supersedes": record.supersedes,
+            "kind": record.kind,
+            "effective_date": record.effective_date,
+            "payload": {} if record.body is None else event_to_dict(record.body),
+            "reason": reason,
+            "recorded_business_date": record.recorded_business_date,
             "recorded_by": uow.actor.id,
-            "recorded_at": uow.recorded_at,
+            "recorded_at": record.recorded_at,
         }
-        for loan_id, event in events
+        for loan_id, record in records
     ]
     if rows:
         await uow.execute(insert(loan_events), rows)
@@ -114,6 +156,12 @@ def state_values(state: LoanState) -> dict[str, Any]:
         "principal_balance": state.principal_balance,
         "accrued_interest": state.accrued_interest,
         "fees_balance": state.fees_balance,
+        "late_fees": state.late_fees,
+        "nsf_fees": state.nsf_fees,
+        "other_fees": state.other_fees,
+        "due_from_borrower": state.due_from_borrower,
+        "charged_off_balance": state.charged_off_balance,
+        "non_accrual_interest": state.non_accrual_interest,
         "unapplied_balance": state.unapplied,
         "past_due_amount": state.past_due_amount,
         "oldest_unpaid_due_date": state.oldest_unpaid_due_date,
@@ -146,7 +194,18 @@ async def save_schedules(
     `due_within` (first and last due date) limits the instalments looked at: where nothing but time has passed, only
     those whose due date was reached or passed have changed.
     """
-    rows = {
+    rows = instalment_rows(states)
+    among = None
+    if due_within is not None:
+        rows = {at: values for at, values in rows.items() if due_within[0] <= values["due_date"] <= due_within[1]}
+        among = instalments.c.due_date.between(*due_within)
+    await sync(uow, instalments, "loan_id", list(states), rows, among=among)
+    await sync(uow, loan_fees, "loan_id", list(states), fee_rows(states))
+
+
+def instalment_rows(states: Mapping[UUID, LoanState]) -> dict[CacheKey, dict[str, Any]]:
+    """The rows that cache the schedules of some loans."""
+    return {
         (loan_id, item.number): {
             "due_date": item.due_date,
             "payment": item.payment,
@@ -154,27 +213,32 @@ async def save_schedules(
             "interest": item.interest,
             "principal_paid": item.principal_paid,
             "interest_paid": item.interest_paid,
+            "interest_waived": item.interest_waived,
+            "fees": item.fees,
+            "fees_paid": item.fees_paid,
             "status": str(item.status),
             "paid_on": item.paid_on,
         }
         for loan_id, state in states.items()
         for item in state.instalments
-        if due_within is None or due_within[0] <= item.due_date <= due_within[1]
     }
-    among = None if due_within is None else instalments.c.due_date.between(*due_within)
-    await sync(uow, instalments, "loan_id", list(states), rows, among=among)
-    fees = {
+
+
+def fee_rows(states: Mapping[UUID, LoanState]) -> dict[CacheKey, dict[str, Any]]:
+    """The rows that cache the fees of some loans."""
+    return {
         (loan_id, fee.key): {
             "kind": fee.kind,
             "due_date": fee.due_date,
             "assessed_on": fee.assessed_on,
             "amount": fee.amount,
             "paid": fee.paid,
+            "waived": fee.waived,
+            "paid_on": fee.paid_on,
         }
         for loan_id, state in states.items()
         for fee in state.fees
     }
-    await sync(uow, loan_fees, "loan_id", list(states), fees)
 
 
 async def sync(
@@ -191,21 +255,41 @@ async def sync(
     `owner` is the column the owners are in; the table's key is (tenant_id, owner, one more column). `among` narrows the
     rows that are looked at; `wanted` must be narrowed likewise.
     """
-    key = next(c.name for c in table.primary_key.columns if c.name not in ("tenant_id", owner))
-    found = select(table).where(table.c[owner].in_(owners), true() if among is None else among)
-    current = {(row[owner], row[key]): row for row in await uow.all(found)}
-    changed = [
-        {"tenant_id": uow.tenant_id, owner: at[0], key: at[1], **values}
-        for at, values in wanted.items()
-        if at not in current or any(current[at][name] != value for name, value in values.items())
-    ]
-    gone = [at for at in current if at not in wanted]
+    key = _second_key(table, owner)
+    wrong, gone = await differences(uow, table, owner, owners, wanted, among=among)
     if gone:
         await uow.execute(delete(table).where(tuple_(table.c[owner], table.c[key]).in_(gone)))
-    if changed:
+    if wrong:
+        changed = [{"tenant_id": uow.tenant_id, owner: at[0], key: at[1], **wanted[at]} for at in wrong]
         upsert = postgresql.insert(table)
         names = [name for name in changed[0] if name not in ("tenant_id", owner, key)]
         upsert = upsert.on_conflict_do_update(
             index_elements=["tenant_id", owner, key], set_={name: upsert.excluded[name] for name in names}
         )
         await uow.execute(upsert, changed)
+
+
+async def differences(
+    uow: UnitOfWork,
+    table: Table,
+    owner: str,
+    owners: Sequence[UUID],
+    wanted: Mapping[CacheKey, dict[str, Any]],
+    *,
+    among: ColumnElement[bool] | None = None,
+) -> tuple[list[CacheKey], list[CacheKey]]:
+    """Compare cached rows with what they should be (arguments as of `sync`): the keys that are wrong or absent, and those
+    that should not be there."""
+    key = _second_key(table, owner)
+    found = select(table).where(table.c[owner].in_(owners), true() if among is None else among)
+    current = {(row[owner], row[key]): row for row in await uow.all(found)}
+    wrong = [
+        at
+        for at, values in wanted.items()
+        if at not in current or any(current[at][name] != value for name, value in values.items())
+    ]
+    return wrong, [at for at in current if at not in wanted]
+
+
+def _second_key(table: Table, owner: str) -> str:
+    return next(c.name for c in table.primary_key.columns if c.name not in ("tenant_id", owner))

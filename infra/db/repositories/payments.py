@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import bindparam, select, update
@@ -12,8 +12,16 @@ from sqlalchemy.engine import RowMapping
 
 from domain.loan import Allocation
 from infra.db.models.servicing import payment_allocations, payment_instruments, payments
-from infra.db.repositories.loans import CacheKey, sync
+from infra.db.repositories.loans import CacheKey, differences, sync
 from infra.db.uow import UnitOfWork
+
+_NOTHING: Final = {
+    "principal_applied": 0,
+    "interest_applied": 0,
+    "fees_applied": 0,
+    "unapplied_amount": 0,
+    "due_from_borrower_applied": 0,
+}
 
 
 async def payment_rows(uow: UnitOfWork, payment_ids: Sequence[UUID]) -> Sequence[RowMapping]:
@@ -41,6 +49,17 @@ async def set_settled(uow: UnitOfWork, payment_ids: list[UUID]) -> None:
     )
 
 
+async def set_effective_date(uow: UnitOfWork, payment_id: UUID, effective_date: date) -> None:
+    """The day from which a payment counts."""
+    await uow.execute(update(payments).where(payments.c.id == payment_id).values(effective_date=effective_date))
+
+
+async def set_reversed(uow: UnitOfWork, payment_id: UUID) -> None:
+    """A payment that was taken back pays nothing."""
+    await uow.execute(update(payments).where(payments.c.id == payment_id).values(status="reversed", **_NOTHING))
+    await sync(uow, payment_allocations, "payment_id", [payment_id], {})
+
+
 async def save_allocations(uow: UnitOfWork, wanted: Mapping[UUID, Mapping[str, Allocation]], since: date) -> None:
     """Cache where the money of each payment effective from `since` on went (`wanted`: by loan, then payment id)."""
     allocations = {
@@ -54,7 +73,23 @@ async def save_allocations(uow: UnitOfWork, wanted: Mapping[UUID, Mapping[str, A
     changed = await _changed_sums(uow, allocations)
     if changed:
         await uow.execute(update(payments).where(payments.c.id == bindparam("key")), changed)
-    lines: dict[CacheKey, dict[str, Any]] = {
+    await sync(uow, payment_allocations, "payment_id", list(allocations), line_rows(allocations))
+
+
+async def differing_loans(uow: UnitOfWork, wanted: Mapping[UUID, Mapping[str, Allocation]]) -> set[UUID]:
+    """The loans (`wanted`: by loan, then payment id) that have a payment whose cached allocation is another."""
+    rows = await uow.all(select(payments).where(payments.c.loan_id.in_(list(wanted))))
+    owners: dict[UUID, UUID] = {row["id"]: row["loan_id"] for row in rows}
+    allocations = {UUID(name): allocation for of_loan in wanted.values() for name, allocation in of_loan.items()}
+    sums = {payment_id: _sums(allocation) for payment_id, allocation in allocations.items()}
+    wrong = {row["id"] for row in rows if any(row[n] != v for n, v in sums.get(row["id"], _NOTHING).items())}
+    lines, gone = await differences(uow, payment_allocations, "payment_id", list(owners), line_rows(allocations))
+    return {owners[payment_id] for payment_id in [*wrong, *(at[0] for at in lines), *(at[0] for at in gone)]}
+
+
+def line_rows(allocations: Mapping[UUID, Allocation]) -> dict[CacheKey, dict[str, Any]]:
+    """The rows that cache where the money of some payments went."""
+    return {
         (payment_id, number): {
             "component": str(line.component),
             "instalment_number": line.instalment_number,
@@ -64,25 +99,23 @@ async def save_allocations(uow: UnitOfWork, wanted: Mapping[UUID, Mapping[str, A
         for payment_id, allocation in allocations.items()
         for number, line in enumerate(allocation.lines, 1)
     }
-    await sync(uow, payment_allocations, "payment_id", list(allocations), lines)
 
 
 async def _changed_sums(uow: UnitOfWork, allocations: Mapping[UUID, Allocation]) -> list[dict[str, Any]]:
-    columns = (
-        payments.c.principal_applied,
-        payments.c.interest_applied,
-        payments.c.fees_applied,
-        payments.c.unapplied_amount,
-    )
+    columns = [payments.c[name] for name in _NOTHING]
     result = []
     for row in await uow.all(select(payments.c.id, *columns).where(payments.c.id.in_(list(allocations)))):
-        allocation = allocations[row["id"]]
-        values = {
-            "principal_applied": allocation.principal,
-            "interest_applied": allocation.interest,
-            "fees_applied": allocation.fees,
-            "unapplied_amount": allocation.unapplied,
-        }
+        values = _sums(allocations[row["id"]])
         if any(row[name] != value for name, value in values.items()):
             result.append({"key": row["id"], **values})
     return result
+
+
+def _sums(allocation: Allocation) -> dict[str, int]:
+    return {
+        "principal_applied": allocation.principal,
+        "interest_applied": allocation.interest,
+        "fees_applied": allocation.fees,
+        "unapplied_amount": allocation.unapplied,
+        "due_from_borrower_applied": allocation.due_from_borrower,
+    }

@@ -1,0 +1,114 @@
+"""Corrections of a loan's history: backdate, reverse, void, each with a preview; and the history they leave behind."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Request, Response
+from sqlalchemy.engine import RowMapping
+
+from api.commands import execute
+from api.deps import Admin, LoanOfficer, Viewer
+from api.pagination import Page, Paging, make_page
+from api.schemas.corrections import (
+    BackdateRequest,
+    Equivalence,
+    LoanCorrection,
+    LoanEvent,
+    ReverseRequest,
+    VoidRequest,
+    correction_of,
+)
+from infra.db.queries import events as queries
+from infra.db.queries.loans import loan_owner
+from infra.db.uow import UnitOfWork
+from services import corrections as service
+
+router = APIRouter(tags=["corrections"])
+
+EventNumber = Annotated[int, Path(ge=1, le=2**31 - 1, description="number of the event in the loan's history")]
+
+
+@router.post("/payments/{payment_id}/backdate", response_model=LoanCorrection)
+async def backdate_payment(payment_id: UUID, body: BackdateRequest, request: Request, caller: LoanOfficer) -> Response:
+    """Let a payment count from another day: what came after it is replayed, and what was posted corrected."""
+
+    async def action(uow: UnitOfWork) -> LoanCorrection:
+        return correction_of(await service.backdate(uow, payment_id, body.effective_date, body.reason))
+
+    return await execute(request, caller, action, status=200)
+
+
+@router.post("/payments/{payment_id}/backdate/preview")
+async def preview_backdate_payment(payment_id: UUID, body: BackdateRequest, caller: LoanOfficer) -> LoanCorrection:
+    """What backdating would change. Writes nothing."""
+    async with caller.uow() as uow:
+        return correction_of(await service.preview_backdate(uow, payment_id, body.effective_date))
+
+
+@router.post("/payments/{payment_id}/reverse", response_model=LoanCorrection)
+async def reverse_payment(payment_id: UUID, body: ReverseRequest, request: Request, caller: LoanOfficer) -> Response:
+    """Take a completed payment back as if it had never been made: interest, fees and delinquency follow."""
+
+    async def action(uow: UnitOfWork) -> LoanCorrection:
+        fee = body.assess_nsf_fee
+        return correction_of(await service.reverse(uow, payment_id, body.reason, assess_nsf_fee=fee))
+
+    return await execute(request, caller, action, status=200)
+
+
+@router.post("/payments/{payment_id}/reverse/preview")
+async def preview_reverse_payment(payment_id: UUID, body: ReverseRequest, caller: LoanOfficer) -> LoanCorrection:
+    """What reversing would change. Writes nothing."""
+    async with caller.uow() as uow:
+        return correction_of(await service.preview_reverse(uow, payment_id, assess_nsf_fee=body.assess_nsf_fee))
+
+
+@router.get("/loans/{loan_id}/events")
+async def list_loan_events(loan_id: UUID, caller: Viewer, paging: Paging) -> Page[LoanEvent]:
+    """A loan's whole history, the newest recorded first: also what was superseded, by whom, when and why."""
+    async with caller.uow() as uow:
+        await uow.one(loan_owner(loan_id), "loan")
+        rows = await uow.all(queries.loan_history(loan_id, paging.after, paging.limit))
+    return make_page(rows, paging, _event)
+
+
+@router.post("/loans/{loan_id}/events/{number}/void", response_model=LoanCorrection)
+async def void_loan_event(
+    loan_id: UUID, number: EventNumber, body: VoidRequest, request: Request, caller: Admin
+) -> Response:
+    """Take an event that is no payment back as if it had never happened."""
+
+    async def action(uow: UnitOfWork) -> LoanCorrection:
+        return correction_of(await service.void_event(uow, loan_id, number, body.reason))
+
+    return await execute(request, caller, action, status=200)
+
+
+@router.post("/loans/{loan_id}/events/{number}/void/preview")
+async def preview_void_loan_event(loan_id: UUID, number: EventNumber, caller: Admin) -> LoanCorrection:
+    """What voiding would change. Writes nothing."""
+    async with caller.uow() as uow:
+        return correction_of(await service.preview_void_event(uow, loan_id, number))
+
+
+@router.get("/loans/{loan_id}/equivalence")
+async def loan_equivalence(loan_id: UUID, caller: Viewer) -> Equivalence:
+    """Whether the loan, after all its corrections, is the loan it would be had nothing ever been wrong."""
+    async with caller.uow() as uow:
+        found = await service.equivalence(uow, loan_id)
+    return Equivalence(
+        loan_id=loan_id,
+        as_of=found.as_of,
+        cached=found.cached,
+        replayed=found.replayed,
+        fresh=found.fresh,
+        equal=found.equal,
+    )
+
+
+def _event(row: RowMapping) -> LoanEvent:
+    names = ("kind", "effective_date", "position", "supersedes", "superseded_by", "reason")
+    recorded = ("recorded_by", "recorded_at", "recorded_business_date")
+    return LoanEvent(**{n: row[n] for n in (*names, *recorded)}, number=row["sequence"], data=row["payload"])

@@ -1,0 +1,69 @@
+"""Changing the repayment periods of a `recalculated` loan: when it begins otherwise than its plan, and when a modification
+gives it another one. Days are proleptic ordinals, money is `int` minor units."""
+
+from __future__ import annotations
+
+from domain.repayment_period import Period
+from domain.repayment_periods import RepaymentPeriods
+
+
+def lend_on(periods: RepaymentPeriods, day: int) -> None:
+    """The principal was paid out on `day` of the first period: it bears nothing before."""
+    first = periods.periods[0]
+    if day > first.start:
+        periods.change(day, first.spans[0].balance)
+        first.spans[0].balance = 0
+        periods.settle(day)
+
+
+def bring_interest(periods: RepaymentPeriods, index: int, amount: int) -> None:
+    """An instalment has `amount` of interest more (or less) than its days bear with us."""
+    period = periods.periods[index]
+    period.brought += amount
+    period.level += amount
+    periods.set_instalment(index, period.instalment + amount)
+
+
+def move_forward(periods: RepaymentPeriods, index: int, day: int) -> None:
+    """What is not paid of a past-due instalment is not due with it any more: its interest is carried to the next one, its
+    principal goes on bearing from `day`."""
+    period = periods.periods[index]
+    owed = period.principal_owed
+    periods.set_instalment(index, period.paid - period.credited)
+    periods.change(period.due, -owed)
+    periods.change(day, owed)
+
+
+def replan(periods: RepaymentPeriods, planned: list[Period], day: int) -> None:
+    """Periods that end after `day` become those of `planned` (which has them all), keeping what was paid of them and what
+    they bore to `day`; one that ends on it takes its payment. One paid ahead stays closed."""
+    made = []
+    for index, new in enumerate(planned):
+        old = periods.periods[index] if index < len(periods.periods) else None
+        if old is None or old.due > day:
+            if old is not None:
+                _take_over(old, new, day)
+            made.append(new)
+            continue
+        if old.due == day:
+            old.level = new.level
+            old.instalment = max(new.instalment, old.paid - old.credited)
+        made.append(old)
+    periods.periods, periods.deferring = made, False
+    periods.derive_all(day)
+
+
+def _take_over(old: Period, new: Period, day: int) -> None:
+    """Carry over what was paid of a period, and the spans to `day`, to the one planned in its place."""
+    new.principal_paid, new.interest_paid = old.principal_paid, old.interest_paid
+    new.credited_principal, new.credited_interest, new.brought = old.credited_principal, old.credited_interest, old.brought
+    least = old.paid - old.credited
+    new.instalment = least if least and not old.open else max(new.instalment, least)
+    if old.start < day:
+        borne = [span for span in old.spans if span.start < day]
+        borne[-1].end = min(borne[-1].end, day)
+        to_come = [span for span in new.spans if span.end > day]
+        to_come[0].start = max(to_come[0].start, day)
+        new.spans = borne + to_come
+    else:
+        new.spans[0].balance = old.spans[0].balance

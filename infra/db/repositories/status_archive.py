@@ -1,0 +1,48 @@
+"""The status archive: rows are added by closes of business and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import date
+from operator import attrgetter
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.engine import RowMapping
+
+from domain.status_archive import Status
+from infra.db.bulk import insert_new
+from infra.db.models.archive import status_archive
+from infra.db.models.servicing import loan_events
+from infra.db.uow import UnitOfWork
+
+FIGURES: Final = tuple(field.name for field in fields(Status))
+_COLUMNS: Final = ("tenant_id", "loan_id", "archived_at", *FIGURES)
+_figures = attrgetter(*FIGURES)
+
+
+async def add(uow: UnitOfWork, statuses: Mapping[UUID, Status]) -> int:
+    """Add the rows of loans that have none of that day yet, in one COPY; returns how many were added."""
+    if not statuses:
+        return 0
+    rows = ((uow.tenant_id, loan_id, uow.recorded_at, *_figures(status)) for loan_id, status in statuses.items())
+    return len(await insert_new(uow, status_archive, _COLUMNS, rows, returning="loan_id"))
+
+
+async def archived(uow: UnitOfWork, loan_id: UUID, as_of: date) -> RowMapping | None:
+    """The row of a loan and day, or None."""
+    statement = select(status_archive).where(status_archive.c.loan_id == loan_id, status_archive.c.as_of == as_of)
+    return await uow.one_or_none(statement)
+
+
+async def last_activity(uow: UnitOfWork, loan_ids: Sequence[UUID], on: date) -> dict[UUID, date]:
+    """By loan, the last business date up to `on` on which a person recorded something for it."""
+    column = loan_events.c
+    statement = (
+        select(column.loan_id, func.max(column.recorded_business_date).label("last"))
+        .where(column.loan_id.in_(loan_ids), column.recorded_by.is_not(None), column.recorded_business_date <= on)
+        .group_by(column.loan_id)
+    )
+    return {row["loan_id"]: row["last"] for row in await uow.all(statement)}

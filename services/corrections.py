@@ -1,0 +1,237 @@
+"""Corrections of a loan's history: backdate or reverse a payment, void another event; and what each would change.
+
+Nothing is updated in place: an event supersedes the one that was wrong, the loan is replayed, and the journal follows, all
+in the caller's transaction. A preview plans exactly what is then done, and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy.engine import RowMapping
+
+from domain.correction import Correction, correction
+from domain.errors import InvalidInput, NotFound, WrongState
+from domain.events import ChargedFee, FeeCharged, PaymentReceived, PaymentSettled
+from domain.history import Record, check_void, fresh, replay_corrected, standing, standing_record, surviving
+from domain.journal import Entry
+from domain.loan import state_hash
+from domain.replay import check_effective_date, replay
+from infra.db.repositories import payments as repository
+from infra.db.repositories.periods import open_books
+from infra.db.uow import UnitOfWork
+from services.payments import naming_the_zone
+from services.replaying import Amendment, LockedLoan, amend, amended, load_loan, lock_loan, today
+
+_COUNTING: Final = ("processing", "completed")
+"""Payments whose money counts, so that it can count from another day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """What a correction does: its difference, and the entries it posts, each with its posting date."""
+
+    loan_id: UUID
+    correction: Correction
+    postings: tuple[tuple[Entry, date], ...]
+
+
+class Planned(NamedTuple):
+    """What is added to the history, and all that changes by it."""
+
+    amendments: Sequence[Amendment]
+    corrected: Corrected
+
+
+@dataclass(frozen=True, slots=True)
+class Equivalence:
+    """Hashes of a loan's state at the day it was last brought to (`as_of`).
+
+    cached: on the loan's row (None: nothing is stored yet). replayed: by its whole history. fresh: of a loan that has only
+    ever had the surviving events, recorded in order.
+    """
+
+    as_of: date
+    cached: str | None
+    replayed: str
+    fresh: str
+
+    @property
+    def equal(self) -> bool:
+        """Whether all there are say the same."""
+        return self.replayed == self.fresh and self.cached in (None, self.replayed)
+
+
+async def backdate(uow: UnitOfWork, payment_id: UUID, effective_date: date, reason: str | None = None) -> Corrected:
+    """Let a payment count from another day; later events are replayed after it.
+
+    The settlement of money that staff logged moves along; money a bank settled keeps the day of its settlement.
+    Raises NotFound; WrongState for a payment that does not count, and (naming the event) when a later event would become
+    impossible; InvalidInput at /effective_date for its own date, one after the business date or the bank's settlement, or
+    before the loan's disbursement or boarding.
+    """
+    payment, loan = await _payment(uow, payment_id, lock=True)
+    plan = await _plan_backdate(uow, payment, loan, effective_date)
+    await amend(uow, loan, plan.amendments, reason)
+    await repository.set_effective_date(uow, payment_id, effective_date)
+    await uow.audit(
+        "payment.backdated",
+        "payment",
+        payment_id,
+        before={"effective_date": payment["effective_date"].isoformat()},
+        after={"effective_date": effective_date.isoformat(), "loan_id": str(loan.id)},
+        reason=reason,
+    )
+    return plan.corrected
+
+
+async def preview_backdate(uow: UnitOfWork, payment_id: UUID, effective_date: date) -> Corrected:
+    """What `backdate` would do. Writes nothing, refuses what it refuses."""
+    payment, loan = await _payment(uow, payment_id, lock=False)
+    return (await _plan_backdate(uow, payment, loan, effective_date)).corrected
+
+
+async def reverse(uow: UnitOfWork, payment_id: UUID, reason: str, *, assess_nsf_fee: bool = False) -> Corrected:
+    """Take a completed payment back as if it had never been made; its status is `reversed` from then on.
+
+    `assess_nsf_fee` charges the program's fee for it on the business date. Raises NotFound; WrongState unless the payment
+    is completed, and (naming the event) when a later event would become impossible; InvalidInput at /assess_nsf_fee when
+    the program has no such fee.
+    """
+    payment, loan = await _payment(uow, payment_id, lock=True)
+    plan = await _plan_reverse(uow, payment, loan, assess_nsf_fee)
+    await amend(uow, loan, plan.amendments, reason)
+    await repository.set_reversed(uow, payment_id)
+    await uow.audit(
+        "payment.reversed",
+        "payment",
+        payment_id,
+        before={"status": payment["status"]},
+        after={"status": "reversed", "loan_id": str(loan.id)},
+        reason=reason,
+    )
+    return plan.corrected
+
+
+async def preview_reverse(uow: UnitOfWork, payment_id: UUID, *, assess_nsf_fee: bool = False) -> Corrected:
+    """What `reverse` would do. Writes nothing, refuses what it refuses."""
+    payment, loan = await _payment(uow, payment_id, lock=False)
+    return (await _plan_reverse(uow, payment, loan, assess_nsf_fee)).corrected
+
+
+async def void_event(uow: UnitOfWork, loan_id: UUID, number: int, reason: str) -> Corrected:
+    """Take back an event that is no payment, by its number in the loan's history, as if it had never happened.
+
+    Raises NotFound for the loan or the event; WrongState for one that does not stand or is not voided by itself
+    (domain.history.check_void), and (naming the event) when a later event would become impossible.
+    """
+    loan = await lock_loan(uow, loan_id)
+    voided = standing_record(loan.records, number)
+    plan = await _plan_void(uow, loan, voided)
+    await amend(uow, loan, plan.amendments, reason)
+    await uow.audit(
+        "loan.event_voided",
+        "loan",
+        loan_id,
+        before={"number": number, "kind": voided.kind, "effective_date": voided.effective_date.isoformat()},
+        reason=reason,
+    )
+    return plan.corrected
+
+
+async def preview_void_event(uow: UnitOfWork, loan_id: UUID, number: int) -> Corrected:
+    """What `void_event` would do. Writes nothing, refuses what it refuses."""
+    loan = await load_loan(uow, loan_id)
+    return (await _plan_void(uow, loan, standing_record(loan.records, number))).corrected
+
+
+async def equivalence(uow: UnitOfWork, loan_id: UUID) -> Equivalence:
+    """Compare what is stored of a loan, the replay of its history, and a fresh loan with the surviving events only.
+
+    Under the loan's lock, so that all three are of one moment. Raises NotFound.
+    """
+    loan = await lock_loan(uow, loan_id)
+    as_of = loan.processed_through or await today(uow, loan)
+    alone = replay(loan.terms, surviving(fresh(loan.records)), as_of)
+    return Equivalence(as_of, loan.row["state_hash"], state_hash(loan.replay(as_of).state), state_hash(alone.state))
+
+
+async def _payment(uow: UnitOfWork, payment_id: UUID, *, lock: bool) -> tuple[RowMapping, LockedLoan]:
+    """A payment and its loan; the payment is read again once the loan's lock is ours."""
+    for row in await repository.payment_rows(uow, [payment_id]):
+        if not lock:
+            return row, await load_loan(uow, row["loan_id"])
+        loan = await lock_loan(uow, row["loan_id"])
+        (row,) = await repository.payment_rows(uow, [payment_id])
+        return row, loan
+    raise NotFound("payment")
+
+
+async def _plan_backdate(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, effective_date: date) -> Planned:
+    if payment["status"] not in _COUNTING:
+        raise WrongState(
+            f"The payment is {payment['status']}: only money that counts can count from another day.",
+            state=payment["status"],
+            allowed=_COUNTING,
+        )
+    received, settled = _events_of_payment(loan, payment["id"])
+    as_of = await today(uow, loan)
+    with naming_the_zone(loan, as_of):
+        check_effective_date(effective_date, loan.replay(as_of).state.opened_on, as_of)
+    if effective_date == received.effective_date:
+        raise InvalidInput.at("/effective_date", "is the payment's effective date already", code="same_effective_date")
+    amendments = [Amendment(received.body, effective_date, received)]
+    if settled is not None and payment["settlement_status"] == "not_applicable":
+        amendments.append(Amendment(settled.body, effective_date, settled))
+    elif settled is not None and settled.effective_date < effective_date:
+        message = f"must not be after {settled.effective_date}, when the bank settled the payment"
+        raise InvalidInput.at("/effective_date", message, code="date_after_settlement")
+    return await plan_amendments(uow, loan, amendments)
+
+
+async def _plan_reverse(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, assess_nsf_fee: bool) -> Planned:
+    if payment["status"] != "completed":
+        raise WrongState(
+            f"The payment is {payment['status']}: only a completed payment is reversed.",
+            state=payment["status"],
+            allowed=["completed"],
+        )
+    received, _ = _events_of_payment(loan, payment["id"])
+    amendments = [Amendment(None, received.effective_date, received)]
+    if assess_nsf_fee:
+        fee = loan.terms.program.nsf_fee
+        if not fee:
+            raise InvalidInput.at("/assess_nsf_fee", "must be false: the loan's program has no NSF fee", code="no_nsf_fee")
+        amendments.append(Amendment(FeeCharged(str(payment["id"]), ChargedFee.NSF, fee), await today(uow, loan)))
+    return await plan_amendments(uow, loan, amendments)
+
+
+async def _plan_void(uow: UnitOfWork, loan: LockedLoan, record: Record) -> Planned:
+    check_void(loan.records, record)
+    return await plan_amendments(uow, loan, [Amendment(None, record.effective_date, record)])
+
+
+async def plan_amendments(uow: UnitOfWork, loan: LockedLoan, amendments: Sequence[Amendment]) -> Planned:
+    """Replay the loan with and without the amendments. The journal stands for the history without them up to the day the
+    loan was last brought to, at least yesterday: a write brings it there first."""
+    as_of = await today(uow, loan)
+    through = max(loan.processed_through or date.min, as_of - timedelta(days=1))
+    records = [*loan.records, *amended(uow, loan, amendments, as_of)]
+    after = replay_corrected(loan.terms, records, as_of, loan.last_number + 1)
+    change = correction(loan.replay(as_of), after, loan.replay(through))
+    books = await open_books(uow)
+    postings = tuple((entry, books.posting_date(entry.effective_date)) for entry in change.entries)
+    return Planned(amendments, Corrected(loan.id, change, postings))
+
+
+def _events_of_payment(loan: LockedLoan, payment_id: UUID) -> tuple[Record, Record | None]:
+    """The standing records of a payment that counts: that it was received, and (if it was) settled."""
+    name = str(payment_id)
+    stands = standing(loan.records).values()
+    received = next(r for r in stands if isinstance(r.body, PaymentReceived) and r.body.payment_id == name)
+    settled = (r for r in stands if isinstance(r.body, PaymentSettled) and r.body.payment_id == name)
+    return received, next(settled, None)

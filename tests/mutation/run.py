@@ -1,0 +1,152 @@
+"""Break the engine one way at a time, and see that its tests notice: `python -m tests.mutation.run [WORD...]`.
+
+Each mutation of tests/mutation/mutations.txt is made in a copy of the repository, never in the tree. The tests of the
+domain run there until the first failure, then (if none fails) the properties, few of them. A mutation no test notices
+survives. Exit code 1: one survives, its text is no longer in the file exactly once, or the tests fail without any.
+WORD: only mutations whose file or description has it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from time import perf_counter
+from typing import Final, NamedTuple
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+LIST: Final = Path(__file__).with_name("mutations.txt")
+STAGES: Final = (("tests/domain",), ("tests/properties",))
+"""Run one after the other until one fails; the faster and the more telling first."""
+LEFT_OUT: Final = shutil.ignore_patterns(".*", "__pycache__", "node_modules", "conftest.py")
+"""Not copied. The root conftest starts a database, which no test of the domain needs."""
+WORKERS: Final = int(os.environ.get("WORKERS", "2"))
+LONGEST: Final = 600
+"""Seconds; a mutation that makes the engine run in circles is noticed too."""
+
+
+class Mutation(NamedTuple):
+    """`old` stands exactly once in `file` of domain/ (named without its ending); `new` takes its place."""
+
+    file: str
+    breaks: str
+    old: str
+    new: str
+
+
+class Verdict(NamedTuple):
+    """`noticed_by`: the first test that failed; None when all passed."""
+
+    mutation: Mutation
+    noticed_by: str | None
+    seconds: float
+
+
+def read(text: str) -> Iterator[Mutation]:
+    """The mutations of a text: blocks of a line "file: what breaks", "-" lines and "+" lines; "#" begins a comment."""
+    for block in text.split("\n\n"):
+        lines = [line for line in block.splitlines() if not line.startswith("#")]
+        if lines:
+            file, _, breaks = lines[0].partition(": ")
+            old, new = ("\n".join(line[1:] for line in lines[1:] if line[0] == sign) for sign in "-+")
+            yield Mutation(file, breaks, old, new)
+
+
+def stale(mutation: Mutation) -> bool:
+    """Whether the text to be replaced is not in its file exactly once."""
+    return path_of(mutation, ROOT).read_text().count(mutation.old) != 1
+
+
+def path_of(mutation: Mutation, root: Path) -> Path:
+    return root / "domain" / f"{mutation.file}.py"
+
+
+def copy(parent: Path, number: int) -> Path:
+    """A copy of the repository, beside what the tests read from beside it."""
+    beside = parent / str(number)
+    shutil.copytree(ROOT, beside / ROOT.name, ignore=LEFT_OUT)
+    for name in ("shared",):
+        if (ROOT.parent / name).exists():
+            (beside / name).symlink_to(ROOT.parent / name)
+    return beside / ROOT.name
+
+
+def first_failure(where: Path) -> str | None:
+    """The name of the first test that fails in a copy, stage by stage; None when none does."""
+    environment = {
+        **os.environ,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(where),
+        "PERDIEM_PROPERTIES": "quick",
+    }
+    for stage in STAGES:
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--noconftest", "--tb=no", *stage]
+        try:
+            done = subprocess.run(
+                command, cwd=where, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return f"no end within {LONGEST} s"
+        if done.returncode:
+            lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+            return lines[0].split(" ")[1] if lines else (done.stdout + done.stderr).strip().splitlines()[-1]
+    return None
+
+
+def judge(mutation: Mutation, copies: SimpleQueue[Path]) -> Verdict:
+    """Make the mutation in a free copy, run the tests, and take it back."""
+    where, start = copies.get(), perf_counter()
+    path = path_of(mutation, where)
+    whole = path.read_text()
+    path.write_text(whole.replace(mutation.old, mutation.new))
+    try:
+        return Verdict(mutation, first_failure(where), perf_counter() - start)
+    finally:
+        path.write_text(whole)
+        copies.put(where)
+
+
+def show(number: int, verdict: Verdict) -> None:
+    noticed = verdict.noticed_by or "SURVIVES"
+    print(
+        f"{number:>3}  {verdict.seconds:>5.1f} s  {verdict.mutation.file:<14} {verdict.mutation.breaks:<66} {noticed}",
+        flush=True,
+    )
+
+
+def main(words: list[str]) -> int:
+    known = read(LIST.read_text())
+    chosen = [m for m in known if not words or any(word in f"{m.file}: {m.breaks}" for word in words)]
+    gone = [mutation for mutation in chosen if stale(mutation)]
+    for mutation in gone:
+        print(f"Not in {mutation.file} exactly once ({mutation.breaks}):\n{mutation.old}\n", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="perdiem-mutation-") as parent:
+        copies: SimpleQueue[Path] = SimpleQueue()
+        for number in range(WORKERS):
+            copies.put(copy(Path(parent), number))
+        sound = copies.get()
+        failure = first_failure(sound)
+        copies.put(sound)
+        if failure is not None:
+            print(f"The tests fail without any mutation: {failure}", file=sys.stderr)
+            return 1
+        survivors = []
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for number, verdict in enumerate(pool.map(lambda m: judge(m, copies), [m for m in chosen if m not in gone]), 1):
+                show(number, verdict)
+                if verdict.noticed_by is None:
+                    survivors.append(verdict.mutation)
+    print(f"{len(chosen) - len(gone) - len(survivors)} of {len(chosen)} mutations noticed")
+    for mutation in survivors:
+        print(f"Survives: {mutation.file}: {mutation.breaks}")
+    return 1 if gone or survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
