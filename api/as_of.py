@@ -22,7 +22,7 @@ def _known_as_of(known_as_of: Annotated[str | None, Query(max_length=40, descrip
         return None
     try:
         known: Known = date.fromisoformat(known_as_of) if len(known_as_of) == 10 else _instant(known_as_of)
-    except ValueError:
+    except (ValueError, OverflowError):
         known = None
     if known is None or not FIRST_YEAR <= known.year <= LAST_YEAR:
         raise InvalidInput.at("/known_as_of", "must be a date such as 2026-02-15 or an instant such as 2026-02-15T12:00:00Z")

@@ -41,7 +41,8 @@ def waived(fold: Fold, body: Waived, on: date) -> None:
     """The lender gives up what the waiver names, as far as it is unpaid; what is waived is in the fold's `waivers`.
 
     What a waiver leaves of a loan that owes no principal may be nothing: it is paid off then.
-    Raises InvalidInput for an amount that is not positive, a waiver id twice, a fee waiver that names no fee.
+    Raises InvalidInput for an amount that is not positive, a waiver id twice, a fee waiver that names no fee, one
+    of interest that names one.
     """
     fold.pass_to(on)
     if body.amount is not None:
@@ -52,6 +53,8 @@ def waived(fold: Fold, body: Waived, on: date) -> None:
     fold.accruals.settle(book, on)
     if body.target is WaiverTarget.FEE:
         amount, account = _waive_fee(book, body, on)
+    elif body.fee_key is not None:
+        raise InvalidInput.at("/fee_key", "names a fee, and interest is waived: leave it out")
     else:
         amount, account = _waive_interest(book, body.amount, on)
     fold.waivers[body.waiver_id] = amount

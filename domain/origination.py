@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 from domain.amortization import (
@@ -141,13 +142,17 @@ def _check_shape(terms: LoanTerms) -> list[FieldError]:
 
 def _check_schedule(terms: LoanTerms) -> list[FieldError]:
     try:
-        last = contractual_due_dates(terms)[-1]
+        dates = contractual_due_dates(terms)
     except InvalidTerms as error:
         field = "/due_days" if error.code == "invalid_due_days" else "/first_payment_date"
         return [FieldError(field, error.detail, error.code)]
-    if last.year > LAST_YEAR:
-        detail = f"the last instalment would fall due in {last.year}, after {LAST_YEAR}"
+    if dates[-1].year > LAST_YEAR:
+        detail = f"the last instalment would fall due in {dates[-1].year}, after {LAST_YEAR}"
         return [FieldError("/first_payment_date", detail, "invalid_due_dates")]
+    for before, due in pairwise([terms.contract_date, *dates]):
+        if due <= before:
+            detail = f"a due date is rolled to {due}, which is not after {before}"
+            return [FieldError("/first_payment_date", detail, "invalid_due_dates")]
     return _check_deferred(terms) if terms.deferred_periods else []
 
 

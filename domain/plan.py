@@ -18,7 +18,7 @@ from domain.errors import InvalidTerms
 from domain.money import format_amount
 from domain.origination import bearing, contractual_due_dates, contractual_parts, contractual_schedule, contractual_shape
 from domain.period_interest import period_factors
-from domain.program import Frequency, PeriodInterest, Program
+from domain.program import Program
 from domain.rates import Rates
 from domain.terms import LoanTerms
 
@@ -108,15 +108,13 @@ def extended(plan: Plan, program: Program, rates: Rates, count: int) -> Plan:
 def moved(plan: Plan, program: Program, rates: Rates, first: int, due_date: date) -> Plan:
     """The plan with the instalment of the index `first` due on `due_date` and the later ones following from there.
 
-    The period so lengthened or shortened bears interest by its actual days: the program's day count, or the part of the
-    year it bore times its days now / its days before. Raises InvalidTerms where the calendar has no such dates.
+    The period so lengthened or shortened bears interest by its actual days: the part of the year it bore times its days
+    now / its days before, so that what has accrued in it stays. Raises InvalidTerms where the calendar has no such dates.
     """
     count, start = len(plan.due_dates) - first, plan.starts[first]
     dates = due_dates(program.frequency, due_date, count, roll_rule=program.due_date_roll)
     parts = _regular_parts(program, start, dates)
-    by_days = bearing(program).period_interest is PeriodInterest.DAY_COUNT or program.frequency is Frequency.SINGLE
-    if not by_days:
-        parts[0] = plan.parts[first] * Fraction((dates[0] - start).days, (plan.due_dates[first] - start).days)
+    parts[0] = plan.parts[first] * Fraction((dates[0] - start).days, (plan.due_dates[first] - start).days)
     anchored = replace(plan, anchor=Anchor(first, due_date, ()))
     return _with_dates(anchored, first, dates, parts).at_rates(rates, first)
 

@@ -32,7 +32,7 @@ from domain.program import (
 from domain.remaking import level_payment_of_rest
 from domain.repayment_period import Period, Span
 from domain.repayment_periods import RepaymentPeriods
-from domain.replanning import bring_interest, lend_on, move_forward, replan
+from domain.replanning import begun, bring_interest, lend_on, move_forward, replan
 from domain.working import Book, OpenRow
 
 _BY_CALENDAR_YEAR: Final = {
@@ -85,7 +85,7 @@ class Recalculated:
 
     def earned(self, book: Book, on: date) -> int:
         """The interest of the instalments due, and of the current period what has accrued, or was paid of it and later."""
-        self.foresee(book, on)
+        self.bring(book, on)
         periods = self._periods.periods
         total = sum(period.interest for period in periods[: book.current])
         if book.current < len(periods):
@@ -171,7 +171,7 @@ class Recalculated:
 
     def charge_off(self, book: Book, on: date) -> None:
         """Where interest stops, instalments to come are their principal, and the current one bears to `on`."""
-        self.bring(book, on)
+        self.foresee(book, on)
         if book.terms.program.charge_off_interest is ChargeOffInterest.STOP:
             self._periods.end_interest(on.toordinal())
         self._show(book)
@@ -324,7 +324,7 @@ def _periods_of(book: Book, first: int) -> RepaymentPeriods:
     def weigh(index: int, day: int) -> tuple[int, int]:
         return _weight(book, first + index, date.fromordinal(day))
 
-    return RepaymentPeriods.of(starts, dues, payments, book.principal_balance, weigh, program.rounding)
+    return begun(starts, dues, payments, book.principal_balance, weigh, program.rounding)
 
 
 def _rows(book: Book, first: int) -> tuple[Row, ...]:

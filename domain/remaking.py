@@ -93,7 +93,7 @@ def _leave_one_open(held: dict[int, Held], zone: list[OpenRow], last: int) -> No
     """Where every instalment would stand, the last one that is not paid takes what is left of interest."""
     if not zone or any(n not in held or not held[n].stands for n in range(zone[0].number, last + 1)):
         return
-    row = next((row for row in reversed(zone) if row.unpaid), None)
+    row = next((row for row in reversed(zone) if row.unpaid and row.number <= last), None)
     if row is not None:
         held[row.number] = Held(row.interest_paid, row.principal_paid, stands=False)
 

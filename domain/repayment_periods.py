@@ -14,7 +14,7 @@ conventions of instalment_servicing.json state them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from domain.repayment_period import PastDue, Payable, Period, Span
@@ -50,26 +50,6 @@ class RepaymentPeriods:
     deferring: bool = False
     _largest: int = 0
 
-    @classmethod
-    def of(
-        cls,
-        starts: Sequence[int],
-        dues: Sequence[int],
-        payments: Sequence[int],
-        lent: int,
-        weigh: Weigh,
-        rounding: Rounding,
-    ) -> RepaymentPeriods:
-        """Periods from starts[0] on in which `lent` is repaid by `payments`; the last one settles."""
-        made = [
-            Period(start, due, payment, payment, [Span(start, due, weigh(index, start))])
-            for index, (start, due, payment) in enumerate(zip(starts, dues, payments, strict=True))
-        ]
-        made[0].spans[0].balance = lent
-        periods = cls(made, lent, weigh, rounding)
-        periods.derive_all(starts[0])
-        return periods
-
     @property
     def outstanding(self) -> int:
         """Principal not repaid."""
@@ -91,7 +71,10 @@ class RepaymentPeriods:
         target = min(day, self.periods[-1].due)
         while self.passed < len(self.periods) and self.periods[self.passed].due < target:
             self.passed += 1
-        self._rebalance(self.period_of(target))
+        current = self.period_of(target + 1)
+        self._rebalance(current)
+        if self._dirty and current >= (self._last_open() or 0):
+            self.settle(target)
 
     def bear_past_due(self, day: int) -> None:
         """Principal past due bears interest until `day`; from then on it is assumed paid."""
@@ -113,7 +96,7 @@ class RepaymentPeriods:
             total += owed
         self.change(target, -total, past_due=True)
         self.brought_to = target
-        self._settle(current, target)
+        self._settle(target)
 
     def payable(self, index: int, day: int) -> Payable:
         """What the instalment takes on `day`, before its due date: the interest accrued to then, the rest principal. One
@@ -142,9 +125,12 @@ class RepaymentPeriods:
         """Record interest paid on `day`."""
         if index == self._last_open() and day >= self.periods[index].due:
             self._defer(index, day)
-        self.periods[index].interest_paid += amount
+        period = self.periods[index]
+        period.interest_paid += amount
+        if period.paid > period.payment:  # waived of an instalment whose payment was taken up by principal
+            self.set_instalment(index, period.paid - period.credited)
         self._derive_from(index)
-        self._settle(index, day)
+        self._settle(day)
 
     def pay_principal(self, index: int, day: int, amount: int) -> None:
         """Record principal paid on `day`: it bears no interest from then on, or from the due date when that was before
@@ -154,11 +140,11 @@ class RepaymentPeriods:
         self.repaid += amount
         self._derive_from(index)
         self.change(min(day, period.due), -amount)
-        self._settle(index, day)
+        self._settle(day)
         complete = period.paid > period.payment or period.paid == period.level + period.credited
         if complete and day < period.start and self._several_open():
             self.set_instalment(index, period.paid - period.credited)
-            self._settle(index, day)
+            self._settle(day)
 
     def credit(self, day: int, principal: int, interest: int) -> None:
         """Principal and interest charged back on `day` are due with the instalment of the period that holds it, and the
@@ -180,12 +166,13 @@ class RepaymentPeriods:
         self._rebalance(len(self.periods) - 1)
         self._settle_last(day)
 
-    def _settle(self, index: int, day: int) -> None:
-        """`settle`, but leave what comes after `index` for later where it makes no difference until it is asked for."""
+    def _settle(self, day: int) -> None:
+        """`settle`, but leave what comes after the current period for later where it makes no difference until it is asked
+        for."""
         if self.horizon is None and not self.deferring and 2 * self._largest <= self.outstanding:
-            last = self._last_open()
-            if last is not None and index < last and not self._may_defer(last, day):
-                self._rebalance(index)
+            current, last = self.period_of(day + 1), self._last_open()
+            if last is not None and current < last and not self._may_defer(last, day):
+                self._rebalance(current)
                 return
         self.settle(day)
 
@@ -338,9 +325,10 @@ class RepaymentPeriods:
         self._take_difference(last)
 
     def _take_difference(self, index: int) -> int:
-        """The instalment takes the difference, but is not less than what was paid of it; returns what is left of it."""
+        """The instalment takes the difference, with the interest it had no room for, but is not less than what was paid of
+        it; returns what is left."""
         period = self.periods[index]
-        difference = self.lent + self.interest - self.payments
+        difference = self.lent + self.interest - self.payments + period.unplaced
         taken = max(difference, period.paid - period.payment)
         if taken:
             self.set_instalment(index, period.instalment + taken)

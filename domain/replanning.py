@@ -1,10 +1,27 @@
-"""Changing the repayment periods of a `recalculated` loan: when it begins otherwise than its plan, and when a modification
-gives it another one. Days are proleptic ordinals, money is `int` minor units."""
+"""Making the repayment periods of a `recalculated` loan: when it begins, also otherwise than its plan, and when a
+modification gives it another one. Days are proleptic ordinals, money is `int` minor units."""
 
 from __future__ import annotations
 
-from domain.repayment_period import Period
-from domain.repayment_periods import RepaymentPeriods
+from collections.abc import Sequence
+
+from domain.repayment_period import Period, Span
+from domain.repayment_periods import RepaymentPeriods, Weigh
+from domain.rounding import Rounding
+
+
+def begun(
+    starts: Sequence[int], dues: Sequence[int], payments: Sequence[int], lent: int, weigh: Weigh, rounding: Rounding
+) -> RepaymentPeriods:
+    """Periods from starts[0] on in which `lent` is repaid by `payments`; the last one settles."""
+    made = [
+        Period(start, due, payment, payment, [Span(start, due, weigh(index, start))])
+        for index, (start, due, payment) in enumerate(zip(starts, dues, payments, strict=True))
+    ]
+    made[0].spans[0].balance = lent
+    periods = RepaymentPeriods(made, lent, weigh, rounding)
+    periods.derive_all(starts[0])
+    return periods
 
 
 def lend_on(periods: RepaymentPeriods, day: int) -> None:

@@ -263,9 +263,18 @@ def _pay_off(book: Book, interest: int, rest: int, on: date, lines: list[Allocat
     for row in later:
         owed += row.interest_paid
         rest += _give_back(book, row, row.interest_paid, lines)
+        row.interest = row.interest_paid
     for row in current:
-        rest += _give_back(book, row, max(0, -owed), lines)
+        back = min(max(0, -owed), row.interest_paid)
+        owed += back
+        rest += _give_back(book, row, back, lines)
         row.interest = row.interest_paid + max(0, owed)
+    # what a rate that fell later left paid ahead of its days
+    for row in reversed(book.rows[: book.current] if owed < 0 else []):
+        back = min(-owed, row.interest_paid)
+        owed += back
+        row.interest -= back
+        rest += _give_back(book, row, back, lines)
     book.first_open = min(book.first_open, book.current)  # interest may be due now with one that was deferred
     # instalments that are not made bear no fee
     book.own_fee_numbers.update(row.number for row in (*current, *later))
@@ -280,7 +289,6 @@ def _give_back(book: Book, row: OpenRow, amount: int, lines: list[AllocationLine
         book.interest_paid -= amount
         row.interest_paid -= amount
         lines.append(AllocationLine(Component.INTEREST, -amount, row.number))
-    row.interest = row.interest_paid
     return amount
 
 

@@ -13,8 +13,9 @@ from uuid import UUID
 
 from sqlalchemy.engine import RowMapping
 
-from domain.errors import Conflict, InvalidInput, WrongState
+from domain.errors import Conflict, InvalidInput, Refusal, WrongState
 from domain.events import PaymentReceived, PaymentSettled
+from domain.history import refusal_of
 from domain.money import format_amount
 from domain.replay import Preview, check_payment
 from domain.replay import preview as preview_payment
@@ -22,7 +23,17 @@ from infra.db.models.servicing import payments
 from infra.db.repositories import payments as repository
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
-from services.replaying import LoanEvent, LockedLoan, apply_events, load_loan, lock_loan, lock_loans, today
+from services.replaying import (
+    Amendment,
+    LoanEvent,
+    LockedLoan,
+    amended,
+    apply_events,
+    load_loan,
+    lock_loan,
+    lock_loans,
+    today,
+)
 
 Method = Literal["ach", "wire", "check", "card", "cash", "other"]
 Source = Literal["staff", "autopay", "portal"]
@@ -131,7 +142,11 @@ async def preview(uow: UnitOfWork, loan_id: UUID, amount: int, effective_date: d
     as_of = await today(uow, loan)
     on = effective_date or as_of
     _check_payment(loan, amount, on, as_of)
-    return preview_payment(loan.terms, loan.events, amount, on, as_of)
+    try:
+        return preview_payment(loan.terms, loan.events, amount, on, as_of)
+    except Refusal:
+        loan.add(amended(uow, loan, [Amendment(PaymentReceived(amount, "previewed"), on)], as_of))
+        raise refusal_of(loan.terms, loan.records, as_of, loan.first_new) from None
 
 
 async def settle(uow: UnitOfWork, payment_ids: Sequence[UUID]) -> int:

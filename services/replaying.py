@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import takewhile
 from uuid import UUID
 
 from sqlalchemy.engine import RowMapping
@@ -16,7 +17,7 @@ from sqlalchemy.engine import RowMapping
 from domain.errors import InvalidInput, NotFound, Refusal
 from domain.events import Event, EventBody
 from domain.history import Known, Record, refusal_of, surviving
-from domain.loan import LoanState
+from domain.loan import SETTLED, LoanState
 from domain.replay import Replay, replay
 from domain.terms import LoanTerms
 from infra.db.repositories import loans as repository
@@ -247,7 +248,9 @@ async def store(
     since = min(loan.processed_through or date.min for loan in loans)
     await repository.save_states(uow, {loan.id: (states[loan.id], loan.last_number) for loan in loans})
     if changed_from is None:
-        await repository.save_schedules(uow, states, due_within=(since, as_of))
+        on_time = {loan.id: states[loan.id] for loan in loans if _on_time(loan, states[loan.id])}
+        await repository.save_schedules(uow, on_time, due_within=(since, as_of))
+        await repository.save_schedules(uow, {loan_id: states[loan_id] for loan_id in states.keys() - on_time.keys()})
     else:
         since = min(since, changed_from)
         await repository.save_schedules(uow, states)
@@ -256,6 +259,14 @@ async def store(
     for loan in loans:
         loan.processed_through = as_of
     return replays
+
+
+def _on_time(loan: LockedLoan, state: LoanState) -> bool:
+    """Whether time alone can have changed only the instalments that fell due since the loan was read: none is late, which
+    changes what others take, no unapplied funds were applied, and it was not charged off."""
+    due = takewhile(lambda row: row.due_date < state.as_of, state.instalments)
+    unapplied = state.unapplied or loan.row["unapplied_balance"]
+    return state.status == loan.row["status"] and not unapplied and all(row.status in SETTLED for row in due)
 
 
 async def _one(uow: UnitOfWork, loan_id: UUID, *, lock: bool) -> LockedLoan:

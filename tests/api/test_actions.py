@@ -87,6 +87,7 @@ BAD: list[tuple[str, dict[str, Any], int, str]] = [
     ("the future", {**FEE, "effective_date": "2020-10-21"}, 422, "/effective_date"),
     ("before the loan", {**FEE, "effective_date": "2020-09-08"}, 422, "/effective_date"),
     ("a fee that is not there", NO_SUCH_FEE, 422, "/fee_key"),
+    ("a fee with interest", {**NO_SUCH_FEE, "target": "interest"}, 422, "/fee_key"),
     ("no fee", {"kind": "waived", "target": "fee", "reason": "x"}, 422, "/fee_key"),
     ("money that is not there", {"kind": "refunded", "amount": "1.00", "reason": "x"}, 409, ""),
     ("a due date of the past", PAST_DAY, 422, "/new_first_due"),

@@ -156,7 +156,7 @@ class TestTheWholeRequest:
             before = await counts(uow)
         status, problem = await send(officer, url(loan_id, action), request(action))
         assert (status, problem["code"]) == (409, "loan_paid_off")
-        assert (problem["state"], problem["allowed"]) == ("paid_off", ["active"])
+        assert (problem["state"], problem["allowed"]) == ("paid_off", ["active", "charged_off"])
         assert "2020-09-20" in problem["detail"]
         async with uow_of(module_tenant) as uow:
             assert await counts(uow) == before

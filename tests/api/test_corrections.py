@@ -162,6 +162,8 @@ class TestHistory:
             ({"effective_as_of": "yesterday"}, "/effective_as_of"),
             ({"known_as_of": "yesterday"}, "/known_as_of"),
             ({"known_as_of": "2020-10-21T12:00:00"}, "/known_as_of"),
+            ({"known_as_of": "9999-12-31T23:59:59-12:00"}, "/known_as_of"),
+            ({"known_as_of": "0001-01-01T00:00:00+12:00"}, "/known_as_of"),
         ],
     )
     async def test_a_time_that_is_none(

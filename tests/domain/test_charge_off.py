@@ -283,6 +283,13 @@ def test_after_the_last_due_date_the_last_instalment_is_owed_again() -> None:
     assert (loan.status, loan.past_due_amount, loan.days_past_due) == (LoanStatus.ACTIVE, 10_000, 22)
 
 
+def test_an_instalment_owed_again_when_its_grace_is_long_over_bears_no_late_fee_for_then() -> None:
+    rows = after(EXAMPLE.contract_date).state.instalments
+    on_time = [paid(row.due_date, row.payment, f"p{row.number}") for row in rows]
+    day = date(2023, 12, 1)
+    assert after(date(2023, 12, 31), *on_time, (day, Chargeback("c", "p36", 10_000))).state.fees == ()
+
+
 def test_after_a_charge_off_a_chargeback_is_memo_and_the_allowance_takes_it() -> None:
     day = date(2021, 3, 1)
     result = after(day, paid(DUE, LEVEL), OFF, (day, Chargeback("c", "p", LEVEL)))

@@ -161,6 +161,13 @@ class TestRateChange:
         late = state((ON, RateChanged(SIX, None, keep_payment=True)), paid=paid, on=day(5))
         assert late.accrued_interest == 983
 
+    def test_a_payoff_gives_back_what_the_new_rate_left_paid_ahead(self) -> None:
+        """35.83 of the 100.98 paid for March come back when the loan is paid off on 1 April: 9,132.95 - 35.83."""
+        paid = (*PAID, (day(3, 5), LEVEL), (day(4), 913_295 - 3583))
+        loan = state((ON, RateChanged(SIX, None, keep_payment=True)), paid=paid, on=day(4))
+        assert (loan.status, loan.unapplied) == (LoanStatus.PAID_OFF, 0)
+        assert [row.interest_paid for row in loan.instalments] == [12_000, 11_054, 6515, *[0] * 9]
+
     def test_a_payment_recorded_before_is_allocated_by_the_rate_that_is_backdated(self) -> None:
         paid = (*PAID, (day(4), LEVEL))
         changed = run((ON, RateChanged(SIX, None, keep_payment=True)), paid=paid, on=day(4))

@@ -20,7 +20,7 @@ from tests.domain.loans import assert_books_agree
 from tests.domain.modified import Life, lives, modifications
 
 FAST = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
-EACH_METHOD = pytest.mark.parametrize("method", [InterestMethod.SCHEDULED, InterestMethod.SIMPLE_DAILY])
+EACH_METHOD = pytest.mark.parametrize("method", list(InterestMethod))
 
 
 def _lent(life: Life) -> int:
@@ -108,7 +108,13 @@ def test_a_modification_leaves_what_is_owed_as_it_was(method: InterestMethod, da
         return
     assert after.principal_balance == before.principal_balance
     assert (after.fees, after.unapplied, after.total_paid) == (before.fees, before.unapplied, before.total_paid)
-    assert abs(after.accrued_interest - before.accrued_interest) <= 1
+    more = after.accrued_interest - before.accrued_interest
+    matured = before.next_due_date is None
+    if method is InterestMethod.RECALCULATED and matured:
+        # past-due principal bears interest up to the last due date, which an extension moves
+        assert more >= -1
+    else:
+        assert abs(more) <= 1
     assert after.days_past_due <= before.days_past_due
 
 

@@ -98,6 +98,24 @@ def test_due_dates_are_rolled_where_the_program_rolls() -> None:
     assert all(row.due_date.weekday() < 5 for row in rows)
 
 
+@pytest.mark.parametrize(
+    ("frequency", "first", "days", "refused_as"),
+    [
+        ("monthly", date(2020, 9, 12), (), "rolled to 2020-09-11, which is not after 2020-09-11"),
+        ("semimonthly", date(2020, 9, 15), (14, 15), "rolled to 2020-11-13, which is not after 2020-11-13"),
+    ],
+)
+def test_due_dates_that_roll_onto_an_earlier_date_are_refused(
+    frequency: str, first: date, days: tuple[int, ...], refused_as: str
+) -> None:
+    program = replace(EXAMPLE.program, due_date_roll=DueDateRoll.PREVIOUS, frequency=Frequency(frequency))
+    terms = replace(EXAMPLE, program=program, contract_date=date(2020, 9, 11), first_due_date=first, due_days=days)
+    with pytest.raises(InvalidTerms) as refused:
+        check_terms(terms)
+    (error,) = refused.value.errors
+    assert (error.pointer, error.message) == ("/first_payment_date", f"a due date is {refused_as}")
+
+
 def test_every_field_outside_the_programs_limits_is_named() -> None:
     limits = Limits(100, 200, Fraction(1, 100), Fraction(2, 100), 12, 24)
     with pytest.raises(InvalidTerms) as refused:

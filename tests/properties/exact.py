@@ -10,6 +10,7 @@ from fractions import Fraction
 from math import floor
 
 from domain.loan import Instalment
+from domain.plan import Plan
 from domain.program import DayCount
 from domain.rounding import Rounding
 from domain.terms import LoanTerms
@@ -70,6 +71,24 @@ def earned_by_days(
         if move.interest and settled + rounded(count, terms.program.rounding) == paid:
             settled, count = paid, Fraction(0)
     return settled + rounded(count, terms.program.rounding), exact
+
+
+def earned_by_periods(terms: LoanTerms, plan: Plan, moves: Iterable[Move], on: date) -> Fraction:
+    """What a loan whose periods each bear their part of a year's interest, day by day on its actual principal, has earned
+    at the close of `on`: exact, in minor units. After the last due date nothing is borne."""
+    paid: dict[date, int] = {}
+    for move in moves:
+        paid[move.day] = paid.get(move.day, 0) + move.principal
+    total, principal = Fraction(0), terms.principal - paid.get(terms.contract_date, 0)
+    for start, due, part in zip(plan.starts, plan.due_dates, plan.parts, strict=True):
+        principal_days, length = 0, (due - start).days
+        for day in (start + timedelta(days=number) for number in range(1, length + 1)):
+            if day > on:
+                break
+            principal_days += principal
+            principal -= paid.get(day, 0)
+        total += principal_days * terms.annual_rate * part / length
+    return total
 
 
 def rounded(amount: Fraction, rounding: Rounding) -> int:

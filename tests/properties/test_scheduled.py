@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import pytest
+
 from domain.changes import MODIFICATIONS
 from domain.loan import LoanStatus
 from domain.program import InterestMethod
 from tests.properties import exact
 from tests.properties.budget import histories
 from tests.properties.machine import LoanMachine
+
+pytestmark = pytest.mark.timeout(3600)
+"""Hundreds of histories are one test; a build machine may be slow."""
 
 
 class Scheduled(LoanMachine):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from domain.events import Disbursed, FeeCharged, PaymentReceived, PaymentSettled, Reimbursed, ReimbursementSent
 from domain.program import DayCount, InterestMethod, PayoffInterest
 from tests.properties import exact
@@ -9,6 +11,9 @@ from tests.properties.budget import histories
 from tests.properties.machine import FULL_EVERY, LoanMachine
 
 _BESIDE_INTEREST = (Disbursed, PaymentReceived, PaymentSettled, FeeCharged, Reimbursed, ReimbursementSent)
+
+pytestmark = pytest.mark.timeout(3600)
+"""Hundreds of histories are one test; a build machine may be slow."""
 
 
 class SimpleDaily(LoanMachine):

@@ -10,12 +10,15 @@ import pytest
 from sqlalchemy import func, select, update
 
 from domain.errors import NotFound, WrongState
+from domain.program import ExtraMoney, InterestMethod
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, rail_transfers
 from infra.db.models.servicing import loans, payments
 from infra.db.models.tenancy import business_days, tenants
 from services import close_of_business as cob
+from services.cache_check import check_cache
 from services.payments import RecordPayment, record
 from tests.conftest import MakeTenant
+from tests.domain.loans import under
 from tests.services.lending import (
     UowOf,
     active_loan,
@@ -25,9 +28,11 @@ from tests.services.lending import (
     counts,
     disburse,
     journal_of,
+    jump,
     keys_of,
     loan_row,
     open_dates,
+    pay,
     run_date,
 )
 
@@ -165,6 +170,21 @@ class TestPages:
             fee = [r for r in await journal_of(uow, loan_id) if r["kind"] == "late_fee"]
             assert [(r["effective_date"], r["business_date"]) for r in fee] == [(date(2020, 10, 20), date(2020, 11, 5))]
             await assert_consistent(uow, loan_id)
+
+    @pytest.mark.parametrize("method", InterestMethod)
+    @pytest.mark.parametrize("extra_money", [ExtraMoney.PRINCIPAL_ONLY, ExtraMoney.UNAPPLIED])
+    async def test_time_alone_can_change_instalments_that_fall_due_on_other_days(
+        self, uow_of: UowOf, tenant: UUID, method: InterestMethod, extra_money: ExtraMoney
+    ) -> None:
+        """One that is late takes more interest, the last one what is left, and a charge-off ends them all."""
+        terms = under(interest_method=method, extra_money=extra_money, charge_off_days=60)
+        loan_id = await active_loan(uow_of, tenant, terms)
+        await jump(uow_of, tenant, date(2020, 9, 20))
+        await pay(uow_of, tenant, loan_id, 500_00)
+        for day in (date(2020, 10, 10), date(2020, 11, 12), date(2020, 11, 20), date(2020, 12, 9), date(2021, 1, 25)):
+            await jump(uow_of, tenant, day)
+            async with uow_of(tenant) as uow:
+                assert (await check_cache(uow)).stale == ()
 
     async def test_missed_days_close_in_order_each_with_its_own_date(self, uow_of: UowOf, tenant: UUID) -> None:
         loan_id = await active_loan(uow_of, tenant)

@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy import select, update
 
 from domain.errors import Conflict, InvalidInput, WrongState
+from domain.events import ChargedFee, FeeCharged
 from infra.db.models.servicing import borrowers, payment_instruments, payments
 from infra.db.models.tenancy import audit_log
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services.payments import PaymentRecord, RecordPayment, preview, record, settle
+from services.replaying import apply_event, lock_loan
 from tests.services.lending import (
     UowOf,
     accounts_of,
@@ -242,6 +244,22 @@ class TestRefused:
             own = (await loan_row(uow, loan_id))["borrower_id"]
             await uow.execute(update(payment_instruments).where(payment_instruments.c.id == theirs).values(borrower_id=own))
             assert (await record(uow, RecordPayment(loan_id, 50_00, "card", payment_instrument_id=theirs))).created
+
+    async def test_a_preview_names_the_later_event_that_recording_it_would_make_impossible(
+        self, uow_of: UowOf, tenant: UUID
+    ) -> None:
+        loan_id = await active_loan(uow_of, tenant)
+        await jump(uow_of, tenant, date(2020, 9, 20))
+        async with uow_of(tenant) as uow:
+            await apply_event(uow, await lock_loan(uow, loan_id), FeeCharged("a", ChargedFee.OTHER, 5_00), date(2020, 9, 20))
+            await uow.commit()
+        early = date(2020, 9, 15)
+        async with uow_of(tenant) as uow:
+            with pytest.raises(WrongState, match=r"Event 2 .* would be impossible") as seen:
+                await preview(uow, loan_id, 11_000_00, early)
+            with pytest.raises(WrongState) as done:
+                await record(uow, RecordPayment(loan_id, 11_000_00, "ach", effective_date=early))
+        assert (seen.value.detail, seen.value.code) == (done.value.detail, done.value.code)
 
     async def test_a_loan_that_is_not_active_takes_no_payment(self, uow_of: UowOf, tenant: UUID) -> None:
         async with uow_of(tenant) as uow:

@@ -191,9 +191,11 @@ async def save_schedules(
 ) -> None:
     """Cache the instalments and the fees of each loan; rows that are right already are left alone.
 
-    `due_within` (first and last due date) limits the instalments looked at: where nothing but time has passed, only
-    those whose due date was reached or passed have changed.
+    `due_within` (first and last due date) limits the instalments looked at: where nothing but time has passed and nothing
+    is late, only those whose due date was reached or passed have changed.
     """
+    if not states:
+        return
     rows = instalment_rows(states)
     among = None
     if due_within is not None:

@@ -1,0 +1,89 @@
+"""Histories that once went wrong: found by the properties in tests/properties, kept as the shortest that failed."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from fractions import Fraction
+
+import pytest
+
+from domain.changes import RateChanged, ReAmortized
+from domain.events import Boarded, Disbursed, Event, EventBody, NonAccrualSet, PaymentReceived, Waived, WaiverTarget
+from domain.loan import LoanStatus
+from domain.program import AdvanceOrder, InterestMethod, PeriodInterest, Program
+from domain.replay import Replay, replay
+from domain.terms import LoanTerms
+from tests.domain.loans import assert_books_agree
+
+METHODS = pytest.mark.parametrize("method", InterestMethod)
+
+
+def live(terms: LoanTerms, as_of: date, *happened: tuple[date, EventBody]) -> Replay:
+    """The replay of what happened, in the order of recording; the books and the instalments must agree with it."""
+    result = replay(terms, [Event(number, on, body) for number, (on, body) in enumerate(happened, 1)], as_of)
+    assert_books_agree(result)
+    loan = result.state
+    if loan.status is LoanStatus.ACTIVE:
+        assert loan.principal_balance == sum(row.principal - row.principal_paid for row in loan.instalments)
+    return result
+
+
+@METHODS
+def test_an_instalment_s_fee_and_not_the_next_one_s_is_paid_with_it(method: InterestMethod) -> None:
+    day = date(2020, 1, 1)
+    terms = LoanTerms(Program(interest_method=method, instalment_fee=250), 1, Fraction(0), 2, day, date(2020, 1, 2))
+    loan = live(terms, day, (day, Disbursed(1)), (day, PaymentReceived(251, "p"))).state
+    assert loan.status is LoanStatus.ACTIVE or (loan.principal_balance, loan.fees_balance) == (0, 0)
+
+
+@METHODS
+@pytest.mark.parametrize("until", [None, date(2020, 1, 2), date(2020, 3, 1)])
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_rate_changes_after_the_last_due_date_too(method: InterestMethod, until: date | None, keep: bool) -> None:
+    terms = LoanTerms(Program(interest_method=method), 10_000, Fraction(12, 100), 1, date(2020, 1, 1), date(2020, 1, 2))
+    boarded = Boarded(LoanStatus.ACTIVE, 1000, 0, 0, date(2020, 1, 2), None)
+    day = date(2020, 1, 3)
+    changed = RateChanged(Fraction(6, 100), until and max(until, day + timedelta(days=1)), keep)
+    live(terms, date(2020, 2, 1), (day, boarded), (day, changed))
+
+
+@METHODS
+def test_interest_waived_after_money_in_advance_is_asked_for_by_no_instalment(method: InterestMethod) -> None:
+    start = date(2020, 12, 12)
+    terms = LoanTerms(Program(interest_method=method), 377_108, Fraction(12, 100), 7, start, date(2021, 1, 6))
+    waived = (date(2020, 12, 22), Waived("w", WaiverTarget.INTEREST))
+    for as_of in (waived[0], date(2021, 1, 7), date(2021, 3, 1)):
+        live(terms, as_of, (start, Disbursed(377_108)), (start, PaymentReceived(138_367, "p")), waived)
+
+
+@METHODS
+def test_interest_of_a_due_date_is_the_same_before_and_after_the_instalment_falls_due(method: InterestMethod) -> None:
+    start, due = date(2021, 9, 18), date(2021, 9, 26)
+    terms = LoanTerms(Program(interest_method=method), 10_286, Fraction(12, 100), 11, start, due)
+    paid = PaymentReceived(2586, "p", AdvanceOrder.NEXT)
+    for days in range(3):
+        happened = [
+            (start, Disbursed(10_286)),
+            (start, ReAmortized(4)),
+            (start, paid),
+            (due, NonAccrualSet(True, "doubtful")),
+        ]
+        live(terms, due + timedelta(days=days), *happened)
+
+
+def test_interest_posted_is_the_state_s_on_the_day_after_the_last_payment() -> None:
+    program = Program(interest_method=InterestMethod.RECALCULATED, period_interest=PeriodInterest.DAY_COUNT)
+    terms = LoanTerms(program, 1_453_624, Fraction(353, 5000), 11, date(2020, 7, 18), date(2020, 8, 2))
+    day = date(2020, 9, 1)
+    for days in range(4):
+        payments = [(day, PaymentReceived(136_436, name)) for name in ("a", "b")]
+        live(terms, day + timedelta(days=days), (terms.contract_date, Disbursed(terms.principal)), *payments)
+
+
+@METHODS
+@pytest.mark.parametrize("periods", [1, 2, 3])
+def test_a_loan_re_amortized_to_the_instalment_being_paid_is_due_with_it(method: InterestMethod, periods: int) -> None:
+    day = date(2020, 5, 25)
+    terms = LoanTerms(Program(interest_method=method), 77_811, Fraction(12, 100), 10, day, date(2020, 6, 4))
+    result = live(terms, day, (day, Disbursed(77_811)), (day, PaymentReceived(8036, "p")), (day, ReAmortized(periods)))
+    assert sum(row.payment > 0 for row in result.state.instalments) == periods
