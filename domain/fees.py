@@ -40,7 +40,8 @@ def late_fee_amount(program: Program, payment: int) -> int:
 
 
 def assess_late_fees(book: Book, through: date) -> None:
-    """Assess the late fees that arise at the opening of any day up to `through`.
+    """Assess the late fees that arise at the opening of any day up to `through`, to which the rows are brought. The fold
+    opens the day of every instalment that may be unpaid: only of those that are paid it goes past it.
 
     An instalment not fully paid (principal and interest) when its grace has run out bears one at the opening of
     due date + grace days + 1. One whose grace ran out before boarding is the prior servicer's matter.
@@ -54,7 +55,6 @@ def assess_late_fees(book: Book, through: date) -> None:
         day = row.due_date + wait
         if day > through:
             break
-        book.method.bring(book, day)
         excused = day < book.opened_on or _is_excused(book, book.fee_row, day)
         book.fee_row += 1
         amount = 0 if excused else late_fee_amount(program, row.principal + row.interest)

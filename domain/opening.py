@@ -46,6 +46,8 @@ def open_boarded(book: Book, body: Boarded, on: date) -> None:
     if body.status is LoanStatus.ACTIVE:
         first, book.plan = boarded_plan(book.terms, body, on)
         book.method.open(book, first, on)
+        # what fell due before bore its own fee to the prior servicer
+        book.own_fee_numbers.update(row.number for row in book.rows if row.due_date < on)
         due, number = book.rows[0].due_date, book.rows[0].number
     else:
         book.charge_off = ChargeOff(on, body.principal, body.interest, bearing_from=on)

@@ -137,7 +137,8 @@ class Recalculated:
         for index, row in enumerate(book.rows[: book.current]):
             if row.deferred and row.unpaid == 0 and self._periods.periods[index].open:
                 move_forward(self._periods, index, on.toordinal())
-        replan(self._periods, self._planned(book), on.toordinal())
+        stated = {number - 1 - self._first for number in book.plan.stated}
+        replan(self._periods, self._planned(book), on.toordinal(), stated)
         book.moved_interest = 0
         numbers = range(self._first + 1, len(book.plan.due_dates) + 1)
         held = {row.number: row for row in book.rows}

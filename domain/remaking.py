@@ -66,7 +66,7 @@ def remake_rows(book: Book, on: date) -> None:
     rounding = book.terms.program.rounding
     made = project(book.plan, first, balance, rounding, opening=opening, carried=carried, held=held)
     passed = range(book.rows[-1].number + 1, first + 1) if made and not zone else ()
-    book.rows = kept + [_row(book, number, 0, deferred=True) for number in passed] + _open_rows(book, made, zone, carried)
+    book.rows = kept + [_passed_row(book, number, carried) for number in passed] + _open_rows(book, made, zone, carried)
     book.moved_interest = 0
     book.current, book.first_open = len(kept), min(book.first_open, len(kept))
     book.closed_interest = sum(row.interest for row in kept)
@@ -114,6 +114,13 @@ def _open_rows(book: Book, made: list[Projected], zone: list[OpenRow], carried: 
     if rows:
         rows[-1].later_interest = 0
     return rows
+
+
+def _passed_row(book: Book, number: int, carried: int) -> OpenRow:
+    """An instalment added with a due date that has passed: nothing is due with it, and what was carried goes on."""
+    row = _row(book, number, 0, deferred=True)
+    row.prior_interest, row.later_interest = -carried, carried
+    return row
 
 
 def _row(book: Book, number: int, opening: int, *, deferred: bool) -> OpenRow:

@@ -51,9 +51,9 @@ def move_forward(periods: RepaymentPeriods, index: int, day: int) -> None:
     periods.change(day, owed)
 
 
-def replan(periods: RepaymentPeriods, planned: list[Period], day: int) -> None:
+def replan(periods: RepaymentPeriods, planned: list[Period], day: int, stated: set[int]) -> None:
     """Periods that end after `day` become those of `planned` (which has them all), keeping what was paid of them and what
-    they bore to `day`; one that ends on it takes its payment. One paid ahead stays closed."""
+    they bore to `day`; one that ends on it takes its payment if that is `stated` (indices). One paid ahead stays closed."""
     made = []
     for index, new in enumerate(planned):
         old = periods.periods[index] if index < len(periods.periods) else None
@@ -62,10 +62,12 @@ def replan(periods: RepaymentPeriods, planned: list[Period], day: int) -> None:
                 _take_over(old, new, day)
             made.append(new)
             continue
-        if old.due == day:
+        if old.due == day and index in stated:
             old.level = new.level
             old.instalment = max(new.instalment, old.paid - old.credited)
         made.append(old)
+    for period in made:
+        period.passed_on, period.deferred = False, 0
     periods.periods, periods.deferring = made, False
     periods.derive_all(day)
 

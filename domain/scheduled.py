@@ -141,7 +141,7 @@ def accrued_in_period(row: OpenRow, on: date, rates: Rates, rounding: Rounding) 
     start = row.period_start
     elapsed = (on - start).days
     if elapsed <= 0:
-        return max(0, -row.prior_interest)
+        return -row.prior_interest
     whole, days = row.borne, (row.due_date - start).days
     if not rates.constant and (weight := rates.weight(start, row.due_date)):
         return round_minor(whole * rates.weight(start, on) / weight, rounding) - row.prior_interest
@@ -213,7 +213,7 @@ def _current_interest(book: Book, row: OpenRow, on: date) -> int:
         accrued = round_minor(borne / DAYS_PER_YEAR, program.rounding) - row.prior_interest
     else:
         return 0
-    return max(accrued, row.interest_waived) - row.interest_paid
+    return (max(accrued, row.interest_waived) if row.interest_waived else accrued) - row.interest_paid
 
 
 def _borne_by_days(book: Book, start: date, on: date, counts_today: bool) -> Fraction:

@@ -99,8 +99,10 @@ def _instalments(book: Book, as_of: date) -> tuple[Instalment, ...]:
         return tuple([_instalment(row, day, program.delinquency_tolerance) for row in book.rows])
     own = {fee.instalment_number: fee for fee in book.fees if fee.kind is FeeKind.INSTALMENT}
     # what is not assessed yet is owed only while there are instalments to come
-    to_come = program.instalment_fee if book.status is LoanStatus.ACTIVE else 0
-    return tuple([_with_fee(row, own.get(row.number), to_come, day, program.delinquency_tolerance) for row in book.rows])
+    active = book.status is LoanStatus.ACTIVE
+    to_come = {row.number: program.instalment_fee for row in book.rows if active and has_own_fee(book, row)}
+    tolerance = program.delinquency_tolerance
+    return tuple([_with_fee(row, own.get(row.number), to_come.get(row.number, 0), day, tolerance) for row in book.rows])
 
 
 def _with_fee(row: OpenRow, fee: OpenFee | None, to_come: int, day: date, tolerance: int) -> Instalment:

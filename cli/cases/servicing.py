@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, NamedTuple
 
+from cli.cases import recoveries
 from cli.cases.compare import Checked, amount, first_difference
 from cli.cases.timeline import COMPONENTS, Timeline
 from domain.events import ChargedFee, FeeCharged
 from domain.loan import PENALTIES, Allocation, FeeKind, Instalment, LoanState, LoanStatus
 from domain.money import format_amount
 from domain.program import Component
-from domain.replay import Replay
 
 _REPAYMENT: Final = "Repayment"
 _NOT_MONEY: Final = frozenset({"n", "days", "due_date", "paid_date"})
@@ -48,12 +48,11 @@ def _checked(loan: Timeline, entry: Mapping[str, Any]) -> Iterator[Checked]:
         return
     result = loan.replayed(loan.processed or loan.business_date)
     state = result.state
-    rows = _rows(
-        loan.principal, state.instalments, _fees(loan, state), result.allocations.values(), result.chargebacks.values()
-    )
+    instalments, allocations = recoveries.shown(result, loan.loan_terms().program)
+    rows = _rows(loan.principal, instalments, _fees(loan, state), allocations.values(), result.chargebacks.values())
     yield from _schedule(entry, rows)
     if "transactions" in entry:
-        yield from _repayments(loan, result, entry["transactions"])
+        yield from _repayments(loan, allocations, entry["transactions"])
     if "status" in entry:
         yield "status", _status(state), entry["status"]
     if "outstanding" in entry:
@@ -160,11 +159,11 @@ def _schedule(entry: Mapping[str, Any], rows: list[dict[str, Any]]) -> Iterator[
         yield f"total {name}", format_amount(sum(row[name] for row in rows)), format_amount(amount(value))
 
 
-def _repayments(loan: Timeline, result: Replay, stated: list[Mapping[str, Any]]) -> Iterator[Checked]:
+def _repayments(loan: Timeline, allocations: Mapping[str, Allocation], stated: list[Mapping[str, Any]]) -> Iterator[Checked]:
     """The repayments, undone ones too; other transactions are listed in ways of the file's source."""
     made = []
     for paid in loan.payments:
-        where = paid.undone or result.allocations[paid.body.payment_id]
+        where = paid.undone or allocations[paid.body.payment_id]
         parts = dict.fromkeys(Component, 0)
         for line in where.lines:
             parts[line.component] += line.amount

@@ -183,6 +183,35 @@ class TestHistory:
 
 
 class TestVoid:
+    @pytest.mark.parametrize("kind", ["charged_off", "fee_charged"])
+    async def test_what_was_voided_can_happen_on_a_later_day(
+        self, admin: ApiClient, late: tuple[str, str], uow_of: UowOf, kind: str
+    ) -> None:
+        loan_id, payment_id = late
+        fee = {"fee_kind": "nsf_fee", "amount": "25.00", "payment_id": payment_id} if kind == "fee_charged" else {}
+        body = {"kind": kind, "reason": "x", **fee}
+        first = await call(admin, "POST", f"/loans/{loan_id}/actions", 201, json=body)
+        await call(admin, "POST", f"/loans/{loan_id}/events/{first['number']}/void", json={"reason": "too early"})
+        await jump(uow_of, admin.tenant_id, date(2020, 10, 23))
+        again = await call(admin, "POST", f"/loans/{loan_id}/actions", 201, json=body)
+        assert again["effective_date"] == "2020-10-23"
+
+    async def test_a_loan_whose_disbursement_was_voided_is_disbursed_on_a_later_day(
+        self, admin: ApiClient, uow_of: UowOf
+    ) -> None:
+        loan_id = (await make_loan(admin))["id"]
+        await call(admin, "POST", f"/loans/{loan_id}/events/1/void", json={"reason": "The wire failed"})
+        await jump(uow_of, admin.tenant_id, date(2020, 9, 11))
+        loan = await call(admin, "POST", f"/loans/{loan_id}/disburse", json={})
+        assert (loan["status"], loan["principal_balance"]) == ("active", "10000.00")
+        assert (await call(admin, "GET", "/gl/reconciliation"))["reconciled"]
+        journal = (await call(admin, "GET", f"/loans/{loan_id}/journal"))["items"]
+        assert sorted((entry["revision"], entry["effective_date"]) for entry in journal if entry["key"] == "disbursed") == [
+            (1, "2020-09-09"),
+            (2, "2020-09-09"),
+            (3, "2020-09-11"),
+        ]
+
     async def test_only_what_is_voided_by_itself(self, admin: ApiClient, late: tuple[str, str]) -> None:
         loan_id, _ = late
         for number, state in ((1, "disbursed"), (2, "payment_received"), (3, "payment_settled")):

@@ -87,3 +87,14 @@ def test_a_loan_re_amortized_to_the_instalment_being_paid_is_due_with_it(method:
     terms = LoanTerms(Program(interest_method=method), 77_811, Fraction(12, 100), 10, day, date(2020, 6, 4))
     result = live(terms, day, (day, Disbursed(77_811)), (day, PaymentReceived(8036, "p")), (day, ReAmortized(periods)))
     assert sum(row.payment > 0 for row in result.state.instalments) == periods
+
+
+@METHODS
+def test_an_instalment_that_fell_due_before_boarding_bears_no_fee_of_its_own(method: InterestMethod) -> None:
+    day = date(2020, 1, 3)
+    program = Program(interest_method=method, instalment_fee=250)
+    terms = LoanTerms(program, 10_000, Fraction(0), 1, date(2020, 1, 1), date(2020, 1, 2))
+    boarded = (day, Boarded(LoanStatus.ACTIVE, 100, 0, 0, date(2020, 1, 2), None))
+    assert [row.fees for row in live(terms, day, boarded).state.instalments] == [0]
+    loan = live(terms, day, boarded, (day, PaymentReceived(100, "p"))).state
+    assert (loan.status, loan.principal_balance, loan.fees_balance, loan.fees) == (LoanStatus.PAID_OFF, 0, 0, ())

@@ -50,3 +50,22 @@ def test_an_entry_of_an_unknown_kind_is_refused(document: dict[str, Any]) -> Non
     case["timeline"].append({"kind": "something_else"})
     with pytest.raises(Exception, match="something_else"):
         servicing.run(document, case)
+
+
+def test_money_received_after_a_charge_off_is_shown_on_the_oldest_instalment(document: dict[str, Any]) -> None:
+    case = copy.deepcopy(next(case for case in document["cases"] if case["id"] == "C3344"))
+    charged_off = next(n for n, entry in enumerate(case["timeline"]) if entry["kind"] == "charge_off")
+    before = case["timeline"][charged_off + 1]
+    after = {"kind": "expect", "as_of": "2024-04-01", "schedule": copy.deepcopy(before["schedule"])}
+    after["schedule"][1] |= {"paid_date": "2024-04-01", "paid": "17.01", "paid_late": "17.01", "outstanding": "0.00"}
+    today = {"kind": "business_date", "date": "2024-04-01"}
+    received = {"kind": "payment", "date": "2024-04-01", "amount": "17.01"}
+    repayment = {"type": "Repayment", "amount": "17.01", "fees": "0.00", "penalties": "0.00", "reverted": False}
+    after["transactions"] = [
+        repayment | {"date": "2024-02-01", "principal": "16.43", "interest": "0.58"},
+        repayment | {"date": "2024-04-01", "principal": "16.52", "interest": "0.49"},
+    ]
+    case["timeline"] = [*case["timeline"][: charged_off + 2], today, received, after]
+    assert servicing.run(document, case) is None
+    after["schedule"][1]["paid"] = "16.52"
+    assert "row 2 paid" in str(servicing.run(document, case))

@@ -10,7 +10,7 @@ import pytest
 
 from domain.fees import late_fee_amount
 from domain.journal import EntryKind, corrections
-from domain.program import LateFee, LateFeeKind
+from domain.program import InterestMethod, LateFee, LateFeeKind
 from domain.replay import replay
 from tests.domain.loans import EXAMPLE, EXAMPLE_PROGRAM, LEVEL, assert_books_agree, events, run, state, under
 
@@ -99,6 +99,16 @@ def test_a_backdated_payment_makes_the_fee_vanish_and_the_journal_shows_how() ->
         ("late_fee:2020-10-09", EntryKind.MIRROR),
         ("payment:p1", EntryKind.PAYMENT),
     ]
+
+
+@pytest.mark.parametrize("method", InterestMethod)
+def test_whether_a_program_has_late_fees_changes_no_interest(method: InterestMethod) -> None:
+    """The second instalment is late, the first was not: the day of a fee it does not bear is long past."""
+    paid, as_of = (DUE[0], LEVEL), date(2021, 1, 15)
+    with_fees = state(as_of, paid, terms=under(interest_method=method))
+    without = state(as_of, paid, terms=under(interest_method=method, late_fee=LateFee()))
+    assert [fee.due_date for fee in with_fees.fees] == [DUE[1], DUE[2]]
+    assert with_fees.accrued_interest == without.accrued_interest
 
 
 def test_a_fee_is_not_delinquency() -> None:

@@ -386,6 +386,12 @@ class TestReAge:
         assert loan.accrued_interest == state(on=on).accrued_interest
         assert loan.instalments[14].interest == loan.accrued_interest == 56_369
 
+    def test_what_a_re_age_carried_is_still_owed_when_the_loan_is_modified_again_that_day(self) -> None:
+        on = day(3, 1, 2025)
+        made = ((on, Extended(6, reamortize=False)), (on, ReAged()))
+        before, loan = state(*made, on=on), state(*made, (on, RateChanged(SIX, None, keep_payment=False)), on=on)
+        assert loan.accrued_interest == before.accrued_interest == 56_369
+
     def test_an_extension_of_a_matured_loan_waits_for_its_re_age(self) -> None:
         extension, on = (day(1, 20, 2025), Extended(6, reamortize=False)), day(3, 10, 2025)
         assert state(extension, on=on) == state(on=on)

@@ -115,7 +115,7 @@ def principal(life: Life) -> None:
     """The principal the instalments ask for, and curtailments, are what was lent and what was charged back of it."""
     loan, body = life.result.state, life.records[0].body
     lent = body.amount if isinstance(body, Disbursed) else getattr(body, "principal", 0)
-    charged_off = loan.status is LoanStatus.CHARGED_OFF
+    charged_off = loan.charged_off_on is not None
     if not loan.instalments or (charged_off and life.result.chargebacks):
         return  # what is charged back after a charge-off is recovered less, and no instalment asks for it
     curtailed = sum(

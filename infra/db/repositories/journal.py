@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Date, case, cast, func, insert, select
+from sqlalchemy import Date, case, cast, func, insert, select, tuple_
 
 from domain.chart import Account
 from domain.journal import Entry, EntryKind, Series, Transfer
@@ -100,6 +100,26 @@ async def _accruals_since(uow: UnitOfWork, result: dict[UUID, Posted], first: da
         posted.revisions[row["entry_key"]] = row["revision"]
 
 
+async def _older_revisions(uow: UnitOfWork, new: Mapping[UUID, Sequence[Entry]], posted: Mapping[UUID, Posted]) -> None:
+    """Find the newest revisions of keys that are not in `posted`: what was taken back can happen again on a later day, and
+    its entries of before are older than what was read. Those of accruals are not: their keys name the month."""
+    unread = {
+        (loan_id, entry.key)
+        for loan_id, batch in new.items()
+        for entry in batch
+        if entry.kind is not EntryKind.ACCRUAL and entry.key not in posted[loan_id].revisions
+    }
+    if not unread:
+        return
+    statement = (
+        select(entries.c.loan_id, entries.c.entry_key, func.max(entries.c.revision).label("revision"))
+        .where(tuple_(entries.c.loan_id, entries.c.entry_key).in_(sorted(unread)))
+        .group_by(entries.c.loan_id, entries.c.entry_key)
+    )
+    for row in await uow.all(statement):
+        posted[row["loan_id"]].revisions[row["entry_key"]] = row["revision"]
+
+
 async def insert_entries(
     uow: UnitOfWork,
     new: Mapping[UUID, Sequence[Entry]],
@@ -110,6 +130,7 @@ async def insert_entries(
 
     A mirror points to the entry it takes back, the newest of its key in `posted`.
     """
+    await _older_revisions(uow, new, posted)
     heads: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
     for loan_id, batch in new.items():
