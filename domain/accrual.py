@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Final
 
-from domain.calendars import last_of_month
 from domain.loan import LoanStatus
 from domain.program import ChargeOffInterest
 from domain.recovery import earned_since_begin
 from domain.working import Book
+
+_ONE_DAY: Final = timedelta(days=1)
 
 
 def earned(book: Book, on: date) -> int:
@@ -54,11 +56,11 @@ class MonthlyAccruals:
 
     def pass_months(self, book: Book, day: date) -> None:
         """Close every month that ends before `day`, before anything of `day` happens to the book."""
-        month = self._month
-        while month is not None and (month.year, month.month) < (day.year, day.month):
-            last = last_of_month(month)
-            self._close(book, month, last)
-            month = last + timedelta(days=1) if _earns(book) else day.replace(day=1)
+        month, current = self._month, day.replace(day=1)
+        while month is not None and month < current:
+            following = date(month.year + month.month // 12, month.month % 12 + 1, 1)
+            self._close(book, month, following - _ONE_DAY)
+            month = following if _earns(book) else current
         self._month = month
 
     def settle(self, book: Book, on: date) -> None:
@@ -86,6 +88,6 @@ class MonthlyAccruals:
 
 def _earns(book: Book) -> bool:
     """Whether months to come may earn something: otherwise there is no need to visit every one of them."""
-    if book.status is LoanStatus.CHARGED_OFF:
-        return book.terms.program.charge_off_interest is ChargeOffInterest.CONTINUE
-    return book.status is LoanStatus.ACTIVE
+    if book.status is LoanStatus.ACTIVE:
+        return True
+    return book.status is LoanStatus.CHARGED_OFF and book.terms.program.charge_off_interest is ChargeOffInterest.CONTINUE

@@ -18,6 +18,7 @@ from domain.program import ExtraMoney
 from domain.working import Book, OpenRow
 
 _ONE_DAY = timedelta(days=1)
+_ACTIVE = LoanStatus.ACTIVE
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ class Fold:
         """The next day up to `day` at whose opening something may arise that depends on what came before it."""
         book = self.book
         program = book.terms.program
-        if book.status is not LoanStatus.ACTIVE:
+        if book.status is not _ACTIVE:
             return day
         fee_day = next_late_fee_day(book)
         if fee_day is not None and self.opened < fee_day < day:
@@ -120,7 +121,7 @@ class Fold:
 
     def _open(self, day: date) -> None:
         book = self.book
-        active = book.status is LoanStatus.ACTIVE
+        active = book.status is _ACTIVE
         self.delinquency.see(book, day - _ONE_DAY)
         self.accruals.pass_months(book, day)
         self.opened = day

@@ -177,7 +177,8 @@ def _paid(source: Account, allocation: Allocation, *, non_accrual: bool, memo: b
         moves.append((source, Account.PRINCIPAL, allocation.principal - returned))
         if non_accrual:
             moves.append(_memo_interest(-allocation.interest))
-    moves.append((source, Account.DUE_FROM_BORROWER, allocation.due_from_borrower))
+    if allocation.due_from_borrower:
+        moves.append((source, Account.DUE_FROM_BORROWER, allocation.due_from_borrower))
     return moves
 
 

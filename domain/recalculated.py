@@ -84,14 +84,14 @@ class Recalculated:
         self._show(book)
 
     def earned(self, book: Book, on: date) -> int:
-        """The interest of the instalments due, and of the current period what has accrued, or was paid of it and later."""
+        """The interest of the instalments due, and of the current period what has accrued, or what was paid of it and of
+        later ones where that is more: a later instalment may have paid the interest carried from this one."""
         self.bring(book, on)
         periods = self._periods.periods
         total = sum(period.interest for period in periods[: book.current])
         if book.current < len(periods):
             borne = self._periods.interest_to(book.current, on.toordinal())
-            total += max(borne, periods[book.current].interest_paid)
-            total += sum(period.interest_paid for period in periods[book.current + 1 :])
+            total += max(borne, sum(period.interest_paid for period in periods[book.current :]))
         return total
 
     def pay(self, book: Book, amount: int, on: date, lines: list[AllocationLine], advance: AdvanceOrder) -> int:
@@ -305,7 +305,8 @@ class Recalculated:
                 begin = day.toordinal()
                 spans.append(Span(begin, end.toordinal(), self._periods.weigh(index - self._first, begin)))
             payment = plan.payment(index + 1)
-            if index < plan.shape.interest_only and index + 1 not in plan.stated:
+            known = index - self._first < len(self._periods.periods)
+            if known and index < plan.shape.interest_only and index + 1 not in plan.stated:
                 payment = self._periods.periods[index - self._first].level
             result.append(Period(start, due, payment, payment, spans))
         return result

@@ -10,7 +10,7 @@ import pytest
 from domain.changes import RateChanged, ReAmortized
 from domain.events import Boarded, Disbursed, Event, EventBody, NonAccrualSet, PaymentReceived, Waived, WaiverTarget
 from domain.loan import LoanStatus
-from domain.program import AdvanceOrder, InterestMethod, PeriodInterest, Program
+from domain.program import AdvanceOrder, ExtraMoney, InterestMethod, PeriodInterest, Program
 from domain.replay import Replay, replay
 from domain.terms import LoanTerms
 from tests.domain.loans import assert_books_agree
@@ -98,3 +98,12 @@ def test_an_instalment_that_fell_due_before_boarding_bears_no_fee_of_its_own(met
     assert [row.fees for row in live(terms, day, boarded).state.instalments] == [0]
     loan = live(terms, day, boarded, (day, PaymentReceived(100, "p"))).state
     assert (loan.status, loan.principal_balance, loan.fees_balance, loan.fees) == (LoanStatus.PAID_OFF, 0, 0, ())
+
+
+def test_interest_carried_forward_and_paid_by_a_later_instalment_is_earned_once() -> None:
+    start, due = date(2020, 1, 1), date(2020, 1, 2)
+    program = Program(interest_method=InterestMethod.RECALCULATED, extra_money=ExtraMoney.ADVANCE_DUE)
+    terms = LoanTerms(program, 10_000, Fraction(1, 400), 8, start, due)
+    ahead = (start, PaymentReceived(6 * 1251, "six instalments"))
+    result = live(terms, due, (start, Disbursed(10_000)), ahead, (due, PaymentReceived(1251, "the seventh")))
+    assert (sum(result.accruals.values()), result.state.accrued_interest) == (1, 0)

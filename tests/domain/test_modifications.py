@@ -36,7 +36,7 @@ from domain.events import (
     event_to_dict,
 )
 from domain.loan import InstalmentStatus, LoanState, LoanStatus, state_hash
-from domain.program import AdvanceOrder, ExtraMoney, Frequency, LateFee, LateFeeKind, PayoffInterest, Program
+from domain.program import AdvanceOrder, ExtraMoney, Frequency, InterestMethod, LateFee, LateFeeKind, PayoffInterest, Program
 from domain.replay import Replay, replay
 from domain.terms import LoanTerms
 from tests.domain.loans import assert_books_agree
@@ -584,3 +584,12 @@ class TestAdvanceFromTheEnd:
         ]
         loan = replay(self.TERMS, events, day(1, 5)).state
         assert [row.number for row in loan.instalments if row.status is InstalmentStatus.PAID] == [1, 2]
+
+
+@pytest.mark.parametrize("method", list(InterestMethod))
+def test_a_term_cut_short_within_the_interest_only_instalments_can_be_extended(method: InterestMethod) -> None:
+    terms = replace(TERMS, program=Program(interest_method=method), interest_only_periods=3)
+    made = ((day(1, 5), ReAmortized(1)), (day(1, 6), Extended(4, reamortize=True)))
+    loan = state(*made, paid=(), on=day(1, 6), terms=terms)
+    assert sum(row.principal for row in loan.instalments) == TERMS.principal
+    assert [row.number for row in loan.instalments] == [1, 2, 3, 4, 5]
