@@ -9,7 +9,7 @@ current one the interest accrued to the day and the rest as principal, of a late
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
 from typing import Final
@@ -32,7 +32,7 @@ from domain.program import (
 from domain.remaking import level_payment_of_rest
 from domain.repayment_period import Period, Span
 from domain.repayment_periods import RepaymentPeriods
-from domain.replanning import begun, bring_interest, lend_on, move_forward, replan
+from domain.replanning import begun, bring_interest, keep_deferred, lend_on, move_forward, replan
 from domain.working import Book, OpenRow
 
 _BY_CALENDAR_YEAR: Final = {
@@ -134,9 +134,10 @@ class Recalculated:
     def remake(self, book: Book, on: date) -> None:
         """Periods that end after `on`, and the instalments of those due then for which a payment is stated, are made
         anew; what was paid of them stays. What a modification took from past-due instalments is bearing as before."""
-        for index, row in enumerate(book.rows[: book.current]):
-            if row.deferred and row.unpaid == 0 and self._periods.periods[index].open:
-                move_forward(self._periods, index, on.toordinal())
+        keep_deferred(self._periods, on.toordinal())
+        past = zip(book.rows[: book.current], self._periods.periods, strict=False)
+        moved = [index for index, (row, period) in enumerate(past) if row.deferred and not row.unpaid and period.open]
+        move_forward(self._periods, moved, on.toordinal())
         stated = {number - 1 - self._first for number in book.plan.stated}
         replan(self._periods, self._planned(book), on.toordinal(), stated)
         book.moved_interest = 0
@@ -208,15 +209,15 @@ class Recalculated:
         """Pay instalments to come: in the order of advance, or the current one and then what the program says of extra
         money, which as `principal_only` goes to the last instalments. Returns what stays unapplied."""
         later = range(book.current, len(book.rows))
-        order: Iterable[int] = later
+        order: Sequence[int] = later
         match book.terms.program.extra_money:
             case ExtraMoney.ADVANCE_DUE:
-                order = later if advance is AdvanceOrder.NEXT else reversed(later)
+                order = later if advance is AdvanceOrder.NEXT else later[::-1]
             case ExtraMoney.PRINCIPAL_ONLY:
-                order = [*later[:1], *reversed(later[1:])]
+                order = [*later[:1], *later[:0:-1]]
             case ExtraMoney.UNAPPLIED:
                 order = later if rest >= self.payoff(book, on).total else later[:1]
-        for index in order:
+        for index in [*order, *order]:  # again: the last one left open takes all there is
             if not rest:
                 break
             period = self._periods.periods[index]
@@ -281,6 +282,7 @@ class Recalculated:
     def _place_brought_interest(self, book: Book, on: date) -> None:
         """Make interest earned and unpaid at boarding what was brought in, oldest instalments first."""
         periods, day = self._periods, on.toordinal()
+        keep_deferred(periods, day)
         parts = [period.interest for period in periods.periods[: book.current]]
         if book.current < len(periods.periods):
             parts.append(periods.interest_to(book.current, day))

@@ -83,7 +83,7 @@ class RepaymentPeriods:
         target = min(day, periods[-1].due)
         while self._owing < self.passed and not periods[self._owing].principal_owed:
             self._owing += 1
-        if target == before or self._owing == self.passed:
+        if target <= before or self._owing == self.passed:
             return
         current, index, total = self.period_of(target), self._owing, 0
         while index < self.passed:
@@ -366,7 +366,7 @@ class RepaymentPeriods:
             copied._derive_from(later)
         if own:
             copied._rebalance(len(self.periods) - 1)
-        unplaced = next((period.unplaced for period in reversed(copied.periods[index + 1 :]) if period.unplaced), 0)
+        unplaced = copied.periods[-1].unplaced
         if unplaced:
             period = self.periods[index]
             more, period.deferred = unplaced - period.deferred, unplaced

@@ -41,23 +41,44 @@ def bring_interest(periods: RepaymentPeriods, index: int, amount: int) -> None:
     periods.set_instalment(index, period.instalment + amount)
 
 
-def move_forward(periods: RepaymentPeriods, index: int, day: int) -> None:
-    """What is not paid of a past-due instalment is not due with it any more: its interest is carried to the next one, its
-    principal goes on bearing from `day`."""
-    period = periods.periods[index]
-    owed = period.principal_owed
-    periods.set_instalment(index, period.paid - period.credited)
-    periods.change(period.due, -owed)
-    periods.change(day, owed)
+def keep_deferred(periods: RepaymentPeriods, day: int) -> None:
+    """What interest borne to `day` is due with an earlier instalment than its period's stays with it for good, whatever
+    becomes of the instalments after it."""
+    if not periods.deferring:
+        return
+    for period in periods.periods:
+        if period.passed_on:
+            period.passed_on = False
+            own = period.borne(day, periods.rounding) + period.carried + period.credited_interest
+            period.brought = period.interest - own
+        more, period.deferred = period.deferred, 0
+        period.brought += more
+        period.instalment += more
+    periods.deferring = False
+    periods.derive_all(day)
+
+
+def move_forward(periods: RepaymentPeriods, indices: Sequence[int], day: int) -> None:
+    """What is not paid of past-due instalments is not due with them any more: their interest is carried to the next one,
+    their principal goes on bearing from `day`."""
+    owed = [periods.periods[index].principal_owed for index in indices]  # interest carried on changes that of the next
+    for index, amount in zip(indices, owed, strict=True):
+        period = periods.periods[index]
+        periods.set_instalment(index, period.paid - period.credited)
+        periods.change(period.due, -amount)
+        periods.change(day, amount)
 
 
 def replan(periods: RepaymentPeriods, planned: list[Period], day: int, stated: set[int]) -> None:
     """Periods that end after `day` become those of `planned` (which has them all), keeping what was paid of them and what
-    they bore to `day`; one that ends on it takes its payment if that is `stated` (indices). One paid ahead stays closed."""
+    they bore to `day`, and so does one that ended on it and was moved; one that ends on it takes its payment if that is
+    `stated` (indices). One paid ahead stays closed."""
+    if day > periods.periods[-1].due:
+        periods.brought_to = day  # past due after the last due date, principal bore nothing
     made = []
     for index, new in enumerate(planned):
         old = periods.periods[index] if index < len(periods.periods) else None
-        if old is None or old.due > day:
+        if old is None or max(old.due, new.due) > day:
             if old is not None:
                 _take_over(old, new, day)
             made.append(new)
@@ -66,9 +87,8 @@ def replan(periods: RepaymentPeriods, planned: list[Period], day: int, stated: s
             old.level = new.level
             old.instalment = max(new.instalment, old.paid - old.credited)
         made.append(old)
-    for period in made:
-        period.passed_on, period.deferred = False, 0
-    periods.periods, periods.deferring = made, False
+    periods.periods = made
+    periods.changed.clear()
     periods.derive_all(day)
 
 

@@ -92,7 +92,7 @@ def test_what_was_is_not_changed_by_a_later_modification(method: InterestMethod,
         assert {month: amount for month, amount in then.accruals.items() if month < first} == earlier
 
 
-@pytest.mark.parametrize("method", [InterestMethod.SCHEDULED, InterestMethod.SIMPLE_DAILY])
+@EACH_METHOD
 @FAST
 @given(st.data())
 def test_a_modification_leaves_what_is_owed_as_it_was(method: InterestMethod, data: st.DataObject) -> None:

@@ -1,0 +1,155 @@
+"""Modifications of `recalculated` loans whose instalments had interest passed on, moved or borne past their end."""
+
+from __future__ import annotations
+
+from datetime import date
+from fractions import Fraction
+
+import pytest
+
+from domain.changes import Deferred, DueDateChanged, Extended, RateChanged, ReAged, ReAmortized
+from domain.events import Boarded, Disbursed, Event, EventBody, PaymentReceived
+from domain.loan import LoanStatus
+from domain.payoff import payoff_quote
+from domain.program import ExtraMoney, FirstPeriod, Frequency, InterestMethod, PeriodInterest, Program
+from domain.replay import preview, replay
+from domain.terms import LoanTerms
+
+
+def _terms(
+    principal: int, rate: Fraction, periods: int, start: date, first: date, balloon: int = 0, **program: object
+) -> LoanTerms:
+    made = Program(interest_method=InterestMethod.RECALCULATED, **program)  # type: ignore[arg-type]
+    return LoanTerms(made, principal, rate, periods, start, first, balloon=balloon)
+
+
+def _boarded(principal: int, interest: int, oldest: date) -> Boarded:
+    return Boarded(LoanStatus.ACTIVE, principal, interest, 0, oldest, None)
+
+
+def _events(*dated: tuple[date, EventBody]) -> list[Event]:
+    return [Event(number, day, body) for number, (day, body) in enumerate(dated, 1)]
+
+
+SMALL = _terms(10_000, Fraction(1, 1250), 2, date(2023, 1, 1), date(2023, 1, 2))
+BY_DAYS = _terms(
+    1_827_400,
+    Fraction(1907, 10_000),
+    5,
+    date(2023, 10, 2),
+    date(2023, 10, 20),
+    period_interest=PeriodInterest.DAY_COUNT,
+    extra_money=ExtraMoney.PRINCIPAL_ONLY,
+)
+LATE = _terms(14_357, Fraction(791, 10_000), 12, date(2023, 12, 29), date(2024, 2, 4), extra_money=ExtraMoney.UNAPPLIED)
+BALLOON = _terms(
+    1_648_926, Fraction(1503, 10_000), 8, date(2024, 1, 30), date(2024, 1, 31), 5_000, first_period=FirstPeriod.ACTUAL_365
+)
+OWED_BEFORE = [
+    pytest.param(
+        BY_DAYS,
+        _events(
+            (date(2023, 10, 22), _boarded(1_827_399, 403, date(2024, 2, 20))),
+            (date(2024, 2, 14), PaymentReceived(1_437, "a")),
+            (date(2024, 3, 27), PaymentReceived(628_647, "b")),
+            (date(2024, 3, 27), ReAmortized(2)),
+        ),
+        id="what was past due after the last due date bore nothing until the loan was extended",
+    ),
+    pytest.param(
+        LATE,
+        _events(
+            (date(2023, 12, 29), Disbursed(14_357)),
+            (date(2024, 5, 4), PaymentReceived(226, "a")),
+            (date(2024, 10, 4), Deferred(1, False, True)),
+            (date(2024, 10, 4), ReAged()),
+        ),
+        id="principal of several past-due instalments moves as it was owed",
+    ),
+    pytest.param(
+        BALLOON,
+        _events((date(2024, 5, 24), _boarded(3_233, 92, date(2024, 1, 31))), (date(2024, 5, 24), Extended(1, False))),
+        id="interest due with an earlier instalment than that of its days stays there",
+    ),
+]
+
+
+@pytest.mark.parametrize(("terms", "events"), OWED_BEFORE)
+def test_a_modification_leaves_the_accrued_interest_as_it_was(terms: LoanTerms, events: list[Event]) -> None:
+    day = events[-1].effective_date
+    before, after = replay(terms, events[:-1], day).state, replay(terms, events, day).state
+    assert (after.accrued_interest, after.principal_balance) == (before.accrued_interest, before.principal_balance)
+
+
+PAYOFFS = [
+    pytest.param(
+        SMALL,
+        _events(
+            (date(2023, 1, 1), Disbursed(10_000)),
+            (date(2023, 1, 2), Extended(2, False)),
+            (date(2023, 1, 2), DueDateChanged(date(2023, 1, 3))),
+            (date(2023, 3, 3), RateChanged(Fraction(0), None, False)),
+        ),
+        date(2023, 4, 3),
+        id="interest that a later instalment was paid is not due with an earlier one too",
+    ),
+    pytest.param(
+        _terms(
+            2_097_153,
+            Fraction(463, 10_000),
+            2,
+            date(2023, 7, 15),
+            date(2023, 7, 16),
+            frequency=Frequency.SEMIMONTHLY,
+            period_interest=PeriodInterest.DAY_COUNT,
+            extra_money=ExtraMoney.PRINCIPAL_ONLY,
+        ),
+        _events(
+            (date(2023, 7, 28), _boarded(13, 427, date(2023, 8, 1))),
+            (date(2023, 8, 7), ReAmortized(6)),
+            (date(2023, 8, 7), ReAged()),
+            (date(2023, 8, 7), ReAmortized(6)),
+            (date(2023, 9, 30), Extended(4, True)),
+        ),
+        date(2023, 11, 3),
+        id="the instalment left open takes what the others had no room for",
+    ),
+]
+
+
+@pytest.mark.parametrize(("terms", "events", "day"), PAYOFFS)
+def test_the_quoted_payoff_pays_the_loan_off(terms: LoanTerms, events: list[Event], day: date) -> None:
+    total = payoff_quote(replay(terms, events, day).state).total
+    after = preview(terms, events, total, day, day)
+    assert (after.state.status, after.allocation.unapplied) == (LoanStatus.PAID_OFF, 0)
+
+
+def test_an_instalment_moved_on_its_due_date_is_due_on_the_new_one() -> None:
+    events = _events((date(2023, 1, 1), Disbursed(10_000)), (date(2023, 1, 2), DueDateChanged(date(2023, 1, 20))))
+    assert replay(SMALL, events, date(2023, 1, 2)).state.instalments[0].due_date == date(2023, 1, 20)
+
+
+def test_an_instalment_taken_away_again_before_it_was_looked_at_leaves_no_trace() -> None:
+    terms = _terms(
+        10_000,
+        Fraction(2633, 10_000),
+        4,
+        date(2023, 1, 2),
+        date(2023, 1, 12),
+        5_000,
+        frequency=Frequency.SEMIMONTHLY,
+        period_interest=PeriodInterest.DAY_COUNT,
+        extra_money=ExtraMoney.ADVANCE_DUE,
+    )
+    events = _events(
+        (date(2023, 1, 2), Disbursed(10_000)),
+        (date(2023, 1, 7), PaymentReceived(3_105, "a")),
+        (date(2023, 2, 12), PaymentReceived(854, "b")),
+        (date(2023, 2, 22), PaymentReceived(1_330, "c")),
+        (date(2023, 2, 22), DueDateChanged(date(2023, 3, 30))),
+        (date(2023, 3, 12), ReAmortized(10)),
+        (date(2023, 3, 12), Extended(4, False)),
+        (date(2023, 4, 12), ReAmortized(8)),
+    )
+    state = replay(terms, events, date(2023, 4, 12)).state
+    assert sum(row.principal for row in state.instalments) == 10_000
