@@ -14,7 +14,7 @@ from domain.delinquency import DelinquencyHistory
 from domain.fees import assess_instalment_fees, assess_late_fees, next_late_fee_day
 from domain.journal import Entry, EntryKind
 from domain.loan import Allocation, LoanStatus
-from domain.program import ExtraMoney
+from domain.program import ExtraMoney, InterestMethod
 from domain.working import Book, OpenRow
 
 _ONE_DAY = timedelta(days=1)
@@ -109,10 +109,12 @@ class Fold:
         if fee_day is not None and self.opened < fee_day < day:
             day = fee_day  # it is assessed on the instalment as it stands then
         applies = book.unapplied > 0 and program.extra_money is ExtraMoney.UNAPPLIED
-        if applies or program.instalment_fee:
-            index = bisect_right(book.rows, self.opened, key=_due_date)
-            if index < len(book.rows):
-                day = min(day, book.rows[index].due_date)
+        # by day the rows to come are only foreseen: which are due, and how much is, shows on their due dates
+        if applies or program.instalment_fee or program.interest_method is InterestMethod.SIMPLE_DAILY:
+            dues = book.plan.due_dates
+            index = bisect_right(dues, self.opened)
+            if index < len(dues):
+                day = min(day, dues[index])
         if program.non_accrual_days is not None:
             begins = non_accrual.next_day(book)
             if begins is not None:  # past due enough already: because it was boarded so, or money was taken back

@@ -10,6 +10,7 @@ current one the interest accrued to the day and the rest as principal, of a late
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from datetime import date
 from fractions import Fraction
 from typing import Final
@@ -82,6 +83,14 @@ class Recalculated:
         self.bring(book, on)
         self._periods.settle(on.toordinal())
         self._show(book)
+
+    def seen(self, book: Book, on: date) -> Book:
+        self.bring(book, on)
+        seen, method = copy(book), Recalculated()
+        seen.rows, seen.method = [row.copy() for row in book.rows], method
+        method._first, method._periods = self._first, self._periods.copy()
+        method.foresee(seen, on)
+        return seen
 
     def earned(self, book: Book, on: date) -> int:
         """The interest of the instalments due, and of the current period what has accrued, or what was paid of it and of

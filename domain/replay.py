@@ -45,7 +45,7 @@ from domain.modifications import modify
 from domain.opening import open_boarded, open_disbursed
 from domain.plan import contract
 from domain.rates import Rates
-from domain.snapshot import state_of
+from domain.snapshot import seen, state_of
 from domain.terms import LoanTerms
 from domain.unapplied import refund_sent, refunded, reimbursed, reimbursement_sent, unapplied_applied
 from domain.working import Book
@@ -136,7 +136,7 @@ def close(fold: Fold, as_of: date, earned_before: int = 0) -> Replay:
     today = 0 if fold.book.opened_on == as_of else earned(fold.book, as_of) - earned_before
     today -= sum(back.interest for back in fold.chargebacks.values() if back.effective_date == as_of)
     return Replay(
-        state=state_of(fold.book, as_of, fold.delinquency),
+        state=state_of(seen(fold.book, as_of), as_of, fold.delinquency),
         allocations=fold.allocations,
         entries=tuple(fold.entries),
         accruals=_earning(fold.accruals.months),

@@ -44,6 +44,10 @@ class Scheduled:
     def foresee(self, book: Book, on: date) -> None:
         self.bring(book, on)
 
+    def seen(self, book: Book, on: date) -> Book:
+        self.bring(book, on)
+        return book
+
     def earned(self, book: Book, on: date) -> int:
         """A period has never earned less than was paid of it, so accrued interest (1110) is never negative."""
         self.bring(book, on)

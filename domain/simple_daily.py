@@ -12,6 +12,7 @@ past-due principal, an instalment's split stands from its due date on, and the p
 from __future__ import annotations
 
 from bisect import bisect_right
+from copy import copy
 from datetime import date, timedelta
 from fractions import Fraction
 
@@ -76,6 +77,15 @@ class SimpleDaily:
         book.rows[book.current :] = [held[number] for number in sorted(held)]
         book.first_open = min(book.first_open, book.current)
         book.skip_paid()
+
+    def seen(self, book: Book, on: date) -> Book:
+        """A copy: what is foreseen is wrong as soon as something is not paid on its day."""
+        self.bring(book, on)
+        seen, first = copy(book), min(book.first_open, book.current)
+        held = [row for row in book.rows[book.current :] if row.principal_paid or row.interest_paid]
+        seen.rows = book.rows[:first] + [row.copy() for row in (*book.rows[first : book.current], *held)]
+        self.foresee(seen, on)
+        return seen
 
     def _project(self, book: Book, held: dict[int, OpenRow], on: date) -> list[Row]:
         """What is left to pay of the instalments to come; `held`: those of which something is paid."""

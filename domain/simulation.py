@@ -20,9 +20,9 @@ from domain.loan import Allocation, Fee, FeeKind, LoanState, LoanStatus
 from domain.payoff import payoff_quote
 from domain.program import Frequency
 from domain.replay import begin, in_order, take
-from domain.snapshot import state_of
+from domain.snapshot import seen, state_of
 from domain.terms import LoanTerms
-from domain.working import OpenRow
+from domain.working import Book, OpenRow
 
 MAX_PLANS: Final = 100
 MAX_PAYMENTS: Final = 1_200
@@ -198,6 +198,7 @@ class _Run:
     ) -> None:
         self.today, self.plans, self.until = today, plans, until
         self._state: LoanState | None
+        self._book: Book | None
         self.sequence = max((event.sequence for event in events), default=0)
         known = in_order(event for event in events if event.effective_date <= today)
         self.fold: Fold = begin(terms, known)
@@ -224,9 +225,15 @@ class _Run:
     def state(self) -> LoanState:
         """The loan as it stands on the day reached."""
         if self._state is None:
-            fold = self.fold
-            self._state = state_of(fold.book, self.day, fold.delinquency, with_instalments=False)
+            self._state = state_of(self.book, self.day, self.fold.delinquency, with_instalments=False)
         return self._state
+
+    @property
+    def book(self) -> Book:
+        """The book as it is seen on the day reached."""
+        if self._book is None:
+            self._book = seen(self.fold.book, self.day)
+        return self._book
 
     def forward(self, *, seen: bool = True) -> None:
         """From day to day, until there is nothing more to come; `seen` keeps the days."""
@@ -255,7 +262,7 @@ class _Run:
 
     def _next_day(self, after: date) -> date | None:
         """The next day on which an instalment is due or something is planned."""
-        due = next((row.due_date for row in self.fold.book.rows if row.due_date > after), None)
+        due = next((row.due_date for row in self.book.rows if row.due_date > after), None)
         planned = self.planned[bisect_right(self.planned, after) :][:1]
         day = min([*planned, *([] if due is None else [due])], default=None)
         if day is not None and self.until is not None and day > self.until:
@@ -297,16 +304,15 @@ class _Run:
 
     def _reach(self, day: date) -> None:
         self.fold.pass_to(day)
-        self.day, self._state = day, None
+        self.day, self._state, self._book = day, None, None
 
     def _due_on(self, day: date) -> int:
         """What the instalment due on a day asks for in all, before anything of the day is paid."""
-        self.fold.book.method.foresee(self.fold.book, day)
         row = self._row(day)
         return 0 if row is None else row.principal + row.interest
 
     def _row(self, day: date) -> OpenRow | None:
-        return next((row for row in self.fold.book.rows if row.due_date == day), None)
+        return next((row for row in self.book.rows if row.due_date == day), None)
 
     def _take(self, body: EventBody, day: date) -> None:
         self.sequence += 1

@@ -14,14 +14,17 @@ from domain.program import AllocationScope, Component, Program
 from domain.working import Book, OpenFee, OpenRow
 
 
+def seen(book: Book, on: date) -> Book:
+    """The book as it is shown at the close of `on`, to which it must have been brought."""
+    return book.method.seen(book, on) if book.status is LoanStatus.ACTIVE else book
+
+
 def state_of(book: Book, as_of: date, history: DelinquencyHistory, *, with_instalments: bool = True) -> LoanState:
-    """The state at the close of `as_of`, to which the book must have been brought; `history` counts the days before.
+    """The state at the close of `as_of`, `book` being as it is `seen` then; `history` counts the days before.
 
     `with_instalments` False leaves them out: who looks at many days of a loan needs them of none.
     """
     active = book.status is LoanStatus.ACTIVE
-    if active:
-        book.method.foresee(book, as_of)
     unpaid = oldest_unpaid_due_date(book) if active else None
     history = replace(history)
     history.see(book, as_of)

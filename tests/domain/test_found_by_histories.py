@@ -10,8 +10,17 @@ import pytest
 from domain.changes import RateChanged, ReAmortized
 from domain.events import Boarded, Disbursed, Event, EventBody, NonAccrualSet, PaymentReceived, Waived, WaiverTarget
 from domain.loan import LoanStatus
-from domain.program import AdvanceOrder, ExtraMoney, InterestMethod, PeriodInterest, Program
-from domain.replay import Replay, replay
+from domain.program import (
+    AdvanceOrder,
+    DayCount,
+    ExtraMoney,
+    InterestMethod,
+    LateFee,
+    LateFeeKind,
+    PeriodInterest,
+    Program,
+)
+from domain.replay import Replay, begin, close, replay, take
 from domain.terms import LoanTerms
 from tests.domain.loans import assert_books_agree
 
@@ -107,3 +116,49 @@ def test_interest_carried_forward_and_paid_by_a_later_instalment_is_earned_once(
     ahead = (start, PaymentReceived(6 * 1251, "six instalments"))
     result = live(terms, due, (start, Disbursed(10_000)), ahead, (due, PaymentReceived(1251, "the seventh")))
     assert (sum(result.accruals.values()), result.state.accrued_interest) == (1, 0)
+
+
+NEVER_PAID_AGAIN = LoanTerms(
+    Program(
+        interest_method=InterestMethod.SIMPLE_DAILY,
+        day_count=DayCount.ACT_360,
+        instalment_fee=250,
+        grace_days=19,
+        late_fee=LateFee(LateFeeKind.PERCENT, percent=Fraction(1, 3)),
+    ),
+    22_467,
+    Fraction(36, 100),
+    14,
+    date(2019, 6, 1),
+    date(2019, 7, 31),
+)
+"""Paid half on the first day: paid from 9 January 2020 on, what is past due with the next instalment, it would end five
+instalments early; unpaid, it does not."""
+
+
+def test_a_loan_that_is_looked_at_goes_on_as_if_nobody_had_looked() -> None:
+    start, as_of = NEVER_PAID_AGAIN.contract_date, date(2020, 11, 29)
+    known = [Event(1, start, Disbursed(22_467)), Event(2, start, PaymentReceived(10_125, "p"))]
+    fold = begin(NEVER_PAID_AGAIN, known)
+    for event in known:
+        take(fold, event)
+    close(fold, date(2020, 1, 9))
+    watched, unwatched = close(fold, as_of), replay(NEVER_PAID_AGAIN, known, as_of)
+    assert [(fee.key, fee.amount) for fee in watched.state.fees[-1:]] == [("late_fee:2020-08-31", 214)]
+    assert (watched.state, watched.entries) == (unwatched.state, unwatched.entries)
+
+
+def test_an_instalment_that_a_waiver_made_needless_for_a_time_is_due_and_late_on_its_days() -> None:
+    start = NEVER_PAID_AGAIN.contract_date
+    waived = (date(2020, 1, 9), Waived("w", WaiverTarget.INTEREST, None, 1))
+    happened = [(start, Disbursed(22_467)), (start, PaymentReceived(10_125, "p")), waived]
+    fees = live(NEVER_PAID_AGAIN, date(2020, 11, 29), *happened).state.fees
+    assert [(fee.key, fee.amount) for fee in fees[-4:]] == [
+        ("instalment_fee:2020-07-31", 250),
+        ("late_fee:2020-07-31", 130),
+        ("instalment_fee:2020-08-31", 250),
+        ("late_fee:2020-08-31", 214),
+    ]
+    for day in (fee.assessed_on for fee in fees):
+        then = live(NEVER_PAID_AGAIN, day, *happened).state
+        assert [fee.key for fee in then.fees] == [fee.key for fee in fees if fee.assessed_on <= day]

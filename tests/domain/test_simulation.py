@@ -8,14 +8,14 @@ from datetime import date, timedelta
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from domain.changes import RateChanged
 from domain.errors import InvalidInput, WrongState
-from domain.events import ChargedFee, Event, EventKind, FeeCharged, PaymentReceived
+from domain.events import FORMS_BY_BODY, ChargedFee, Event, EventKind, FeeCharged, PaymentReceived, Waived, WaiverTarget
 from domain.loan import LoanStatus
-from domain.program import Frequency, InterestMethod
+from domain.program import ExtraMoney, Frequency, InterestMethod, LateFee, LateFeeKind, Program
 from domain.replay import replay
 from domain.simulation import (
     MAX_PAYMENTS,
@@ -31,7 +31,7 @@ from domain.simulation import (
     simulate,
 )
 from domain.terms import LoanTerms
-from tests.domain.loans import EXAMPLE, LEVEL, events, under
+from tests.domain.loans import EXAMPLE, LEVEL, events
 
 TODAY = date(2020, 9, 9)
 FIRST = date(2020, 10, 9)
@@ -166,17 +166,73 @@ plans = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
-@given(plans, st.sampled_from(InterestMethod))
-def test_recording_the_same_payments_gives_the_very_rows(planned: list[Plan], method: InterestMethod) -> None:
-    terms = under(interest_method=method)
-    found = run(*planned, terms=terms, until=date(2022, 9, 9))
-    history = events(terms=terms)
+acts = st.lists(
+    st.builds(
+        Act,
+        st.sampled_from(
+            [
+                RateChanged(Fraction(9, 100), None, keep_payment=True),
+                FeeCharged("f", ChargedFee.OTHER, 25_00),
+                Waived("w", WaiverTarget.INTEREST, None, 1),
+            ]
+        ),
+        st.dates(TODAY, date(2022, 6, 1)),
+    ),
+    max_size=3,
+    unique_by=lambda act: type(act.body),
+)
+
+
+@st.composite
+def programs(draw: st.DrawFn, method: InterestMethod) -> Program:
+    return replace(
+        EXAMPLE.program,
+        interest_method=method,
+        extra_money=draw(st.sampled_from(ExtraMoney)),
+        past_due_interest=draw(st.booleans()),
+        instalment_fee=draw(st.sampled_from([0, 250])),
+        grace_days=draw(st.integers(0, 40)),
+        late_fee=LateFee(LateFeeKind.PERCENT, percent=Fraction(1, 3)),
+        delinquency_tolerance=draw(st.sampled_from([0, 100])),
+    )
+
+
+@pytest.mark.parametrize("method", InterestMethod)
+@settings(max_examples=20, deadline=None)
+@given(
+    st.data(), acts, plans, st.lists(st.tuples(st.dates(EXAMPLE.contract_date, TODAY), st.integers(1, 900_000)), max_size=3)
+)
+def test_recording_the_same_gives_the_very_rows(
+    method: InterestMethod, data: st.DataObject, acting: list[Act], planned: list[Plan], before: list[tuple[date, int]]
+) -> None:
+    terms = replace(EXAMPLE, program=data.draw(programs(method)), periods=data.draw(st.integers(4, 36)))
+    today = data.draw(st.dates(TODAY, date(2021, 3, 1)))
+    history = events(*before, terms=terms)
+    assume(replay(terms, history, today).state.status is LoanStatus.ACTIVE)
+    latest = [_later(plan, today) for plan in (*acting, *planned)]
+    found = simulate(terms, history, today, latest, date(2022, 9, 9))
+    to_come = sorted(
+        (plan for plan in latest if isinstance(plan, Act)), key=lambda plan: FORMS_BY_BODY[type(plan.body)].rank
+    )
     for day in found.days:
-        for payment in day.payments:
-            history.append(Event(len(history) + 1, day.on, PaymentReceived(payment.amount, payment.payment_id)))
+        bodies = [act.body for act in to_come if act.on == day.on][: len(day.events)]
+        received = [PaymentReceived(payment.amount, payment.payment_id) for payment in day.payments]
+        history += [Event(n, day.on, body) for n, body in enumerate([*bodies, *received], len(history) + 1)]
     for day in found.days:
         result = replay(terms, history, day.on)
         assert replace(result.state, instalments=()) == day.state
         assert tuple(result.allocations[payment.payment_id] for payment in day.payments) == day.payments
     assert found.outcome.total_paid == sum(payment.amount for day in found.days for payment in day.payments)
+
+
+def _later(plan: Plan, today: date) -> Plan:
+    """The plan, with nothing of it before `today`."""
+    match plan:
+        case PayRegularly():
+            return replace(plan, first=max(plan.first, today))
+        case PayOnce() | PayOff():
+            return replace(plan, on=max(plan.on, today))
+        case Act():
+            return replace(plan, on=max(plan.on, today + timedelta(days=1)))
+        case _:
+            return plan

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
 from random import Random
 
 from domain.chart import Account, AccountKind
@@ -21,7 +23,7 @@ from domain.events import (
 from domain.journal import EntryKind, corrections, to_post
 from domain.loan import LoanStatus, state_hash
 from domain.program import Component
-from domain.replay import Replay, replay
+from domain.replay import Replay, begin, close, in_order, replay, take
 from tests.properties.life import Change, Life
 
 
@@ -151,6 +153,23 @@ def replays(life: Life, random: Random) -> None:
     in_order = sorted(events, key=lambda event: event.place)
     fresh = [Event(number, event.effective_date, event.body) for number, event in enumerate(in_order, 1)]
     assert replay(life.terms, fresh, life.today) == life.result
+
+
+def watched(life: Life, random: Random) -> None:
+    """Looking at the loan on any days, with all that is shown then, changes nothing of what comes."""
+    events = in_order(life.events)
+    fold, day = begin(life.terms, events), life.opened_on
+    for event in events:
+        for look in sorted(day + timedelta(days=random.randint(0, 40)) for _ in range(random.randint(0, 2))):
+            if fold.book.opened_on is not None and day <= look < event.effective_date:
+                close(fold, look)
+                day = look
+        take(fold, event)
+        day = event.effective_date
+    while (day := day + timedelta(days=random.randint(1, 60))) < life.today:
+        close(fold, day)
+    seen = close(fold, life.today)
+    assert replace(seen, accrued_today=life.result.accrued_today) == life.result
 
 
 def relived(life: Life) -> None:
