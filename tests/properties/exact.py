@@ -19,8 +19,8 @@ from domain.terms import LoanTerms
 def earned_by_schedule(rows: Sequence[Instalment], on: date) -> Fraction:
     """What a loan whose periods bear their own interest has earned at the close of `on`, in minor units, unrounded.
 
-    All of the interest of the instalments due, and that of the current period by elapsed days; or what was paid of it and
-    ahead of it, where that is more.
+    All of the interest of the instalments due, and that of the current period by elapsed days; or what was settled of it
+    and ahead of it, with money or waived, where that is more: nobody owes less than nothing of it.
     """
     total = Fraction(0)
     for row in rows:
@@ -31,7 +31,7 @@ def earned_by_schedule(rows: Sequence[Instalment], on: date) -> Fraction:
         whole = row.interest + row.prior_interest
         elapsed = max(0, (on - row.period_start).days)
         by_days = Fraction(whole * elapsed, (row.due_date - row.period_start).days) - row.prior_interest
-        total += max(by_days, Fraction(sum(row.interest_paid for row in to_come)))
+        total += max(by_days, Fraction(sum(row.interest_paid + row.interest_waived for row in to_come)))
     return total
 
 

@@ -9,11 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 from domain.chart import Account
 from domain.correction import interest_of
 from domain.errors import Refusal
-from domain.events import Boarded, Event, EventBody
+from domain.events import Boarded, Event, EventBody, PaymentReceived, UnappliedApplied, Waived, WaiverTarget
 from domain.history import Record, replay_corrected, standing, surviving
 from domain.journal import Entry, EntryKind, Series, to_post
-from domain.replay import Replay, check_effective_date, replay
+from domain.replay import Replay, check_effective_date, in_order, replay
 from domain.terms import LoanTerms
+from tests.properties.exact import Move
 
 _RECEIVABLE = (Account.ACCRUED_INTEREST, Account.MEMO_NON_ACCRUAL_INTEREST, Account.MEMO_CHARGED_OFF)
 
@@ -66,6 +67,25 @@ class Life:
         months = interest_of(self.result).values()
         charged_back = sum(taken.interest for taken in self.result.chargebacks.values())
         return brought + charged_back + sum(amount for kind in months for amount in kind.values())
+
+    @property
+    def moves(self) -> list[Move]:
+        """What settled principal and interest, with money or waived, in the order in which it did."""
+        events = [event for event in in_order(self.events) if event.effective_date <= self.today]
+        named = {event.body.application_id for event in events if isinstance(event.body, UnappliedApplied)}
+        # unapplied funds that are applied by themselves are at the opening of a day
+        taken = [applied for key, applied in self.result.applications.items() if key not in named]
+        moves = [Move(each.effective_date, each.principal, each.interest) for each in taken]
+        for on, body in ((event.effective_date, event.body) for event in events):
+            if isinstance(body, PaymentReceived):
+                paid = self.result.allocations[body.payment_id]
+                moves.append(Move(on, paid.principal, paid.interest))
+            elif isinstance(body, UnappliedApplied):
+                paid = self.result.applications[body.application_id]
+                moves.append(Move(on, paid.principal, paid.interest))
+            elif isinstance(body, Waived) and body.target is WaiverTarget.INTEREST:
+                moves.append(Move(on, 0, self.result.waivers[body.waiver_id]))
+        return sorted(moves, key=lambda move: move.day)
 
     def events_after(self, *changes: Change) -> list[Event]:
         """The events that would survive the changes."""

@@ -17,7 +17,21 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from domain.changes import MODIFICATIONS
 from domain.errors import Refusal
-from domain.events import Boarded, Disbursed, EventBody, PaymentReceived, PaymentSettled, Refunded, Reimbursed
+from domain.events import (
+    Boarded,
+    Disbursed,
+    EventBody,
+    FeeCharged,
+    NonAccrualSet,
+    PaymentReceived,
+    PaymentSettled,
+    Refunded,
+    RefundSent,
+    Reimbursed,
+    ReimbursementSent,
+    UnappliedApplied,
+    Waived,
+)
 from domain.history import Record, check_void
 from domain.loan import LoanStatus, state_hash
 from domain.plan import contract
@@ -52,6 +66,20 @@ which = st.integers(0, 60)
 flags = st.tuples(st.booleans(), st.booleans())
 MOST_MODIFICATIONS = 5
 """Each is made anew in every replay that follows."""
+BESIDE_INTEREST = (
+    Disbursed,
+    PaymentReceived,
+    PaymentSettled,
+    UnappliedApplied,
+    Refunded,
+    RefundSent,
+    Reimbursed,
+    ReimbursementSent,
+    FeeCharged,
+    Waived,
+    NonAccrualSet,
+)
+"""Events that leave what the principal bears as it is: what they do to interest earned is known from what they settled."""
 FULL_EVERY = 5
 """The dear checks are made at every fifth step."""
 
@@ -281,6 +309,11 @@ class LoanMachine(RuleBasedStateMachine):
             checks.mirrors(self.life)
             checks.replays(self.life, Random(self.steps))
             checks.causal(self.life)
+            checks.watched(self.life, Random(self.steps))
+
+    def is_plain(self) -> bool:
+        """Whether nothing has happened but what a figure worked out from the principal knows of."""
+        return all(isinstance(event.body, BESIDE_INTEREST) for event in self.life.events)
 
     def check_earned(self) -> None:
         """Interest earned, posted by month, against the figure the subclass works out independently."""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from domain.events import Disbursed, FeeCharged, PaymentReceived, PaymentSettled, Reimbursed, ReimbursementSent
 from domain.program import DayCount, InterestMethod, PayoffInterest
 from tests.properties import exact
 from tests.properties.budget import histories
 from tests.properties.machine import FULL_EVERY, LoanMachine
-
-_BESIDE_INTEREST = (Disbursed, PaymentReceived, PaymentSettled, FeeCharged, Reimbursed, ReimbursementSent)
 
 pytestmark = pytest.mark.timeout(3600)
 """Hundreds of histories are one test; a build machine may be slow."""
@@ -21,15 +18,11 @@ class SimpleDaily(LoanMachine):
 
     def check_earned(self) -> None:
         life, program = self.life, self.life.terms.program
-        plain = all(isinstance(event.body, _BESIDE_INTEREST) for event in life.events)
         counts_today = program.payoff_interest is PayoffInterest.PER_DIEM and program.payoff_counts_today
         by_day = program.past_due_interest and program.day_count is not DayCount.ACT_ACT_FEB29 and not counts_today
-        if self.steps % FULL_EVERY or not plain or not by_day:
+        if self.steps % FULL_EVERY or not self.is_plain() or not by_day:
             return
-        # unapplied funds are applied at the opening of a day
-        took = [*life.result.applications.values(), *life.result.allocations.values()]
-        moves = [exact.Move(a.effective_date, a.principal, a.interest) for a in took]
-        moves.sort(key=lambda move: move.day)
+        moves = life.moves
         posted, drifting = exact.earned_by_days(life.terms, life.opened_on, life.terms.principal, 0, moves, life.today)
         assert life.earned == posted
         assert abs(life.earned - drifting) <= (len(moves) + 1) / 2
