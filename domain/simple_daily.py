@@ -147,11 +147,10 @@ class SimpleDaily:
         if self._next and dues[self._next - 1] == on and self._next in book.plan.stated:
             self._next -= 1
         book.current = bisect_right(book.rows, self._next, hi=book.current, key=_number)
-        kept = [row for row in book.rows[book.current :] if row.number <= len(dues)]
-        for row in kept:
-            row.due_date, row.period_start = dues[row.number - 1], book.plan.starts[row.number - 1]
-            row.deferred = book.plan.stated.get(row.number) == 0
-        book.rows[book.current :] = kept
+        for row in book.rows[book.current :]:
+            if row.number <= len(dues):  # of one after them, what was paid stays
+                row.due_date, row.period_start = dues[row.number - 1], book.plan.starts[row.number - 1]
+                row.deferred = book.plan.stated.get(row.number) == 0
         self.foresee(book, on)
 
     def level_payment(self, book: Book, plan: Plan, on: date) -> int:
@@ -274,7 +273,7 @@ class SimpleDaily:
         """The first instalment not due yet, made where it is not there; the last one where all are due."""
         rows, at = book.rows, book.current
         if self._next == len(book.plan.due_dates):
-            return rows[-1]
+            return rows[at - 1]
         if not self._has_current_row(book):
             rows.insert(at, self._new_row(book, self._next + 1))
             book.first_open = min(book.first_open, at)

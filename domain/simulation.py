@@ -201,9 +201,8 @@ class _Run:
         self._book: Book | None
         self.sequence = max((event.sequence for event in events), default=0)
         known = in_order(event for event in events if event.effective_date <= today)
-        self.fold: Fold = begin(terms, known)
-        for event in known:
-            take(self.fold, event)
+        self.terms, self.taken = terms, known
+        self.fold = _folded(terms, known)
         self._reach(today)
         if self.state.status is not LoanStatus.ACTIVE:
             raise WrongState(
@@ -276,6 +275,8 @@ class _Run:
         skipped = self._row(day) is not None and self._skips(day)
         paid, acts = [], []
         for index in self.order:
+            if self.fold.book.status is not LoanStatus.ACTIVE:
+                break
             plan = self.plans[index]
             try:
                 if isinstance(plan, Act) and plan.on == day:
@@ -285,8 +286,6 @@ class _Run:
                     paid.append(self._pay(amount, day))
             except Refusal as refusal:
                 raise _at_plan(refusal, index) from None
-            if self.fold.book.status is not LoanStatus.ACTIVE:
-                break
         return paid, acts
 
     def _seen(self, day: date, paid: list[Allocation], acts: list[EventKind]) -> Day:
@@ -316,7 +315,13 @@ class _Run:
 
     def _take(self, body: EventBody, day: date) -> None:
         self.sequence += 1
-        take(self.fold, Event(self.sequence, day, body))
+        event = Event(self.sequence, day, body)
+        if event.place < self.taken[-1].place:  # it comes before what has happened today already
+            self.taken = in_order([*self.taken, event])
+            self.fold = _folded(self.terms, self.taken)
+        else:
+            self.taken.append(event)
+            take(self.fold, event)
         self._reach(day)
 
     def _pay(self, amount: int, day: date) -> Allocation:
@@ -358,6 +363,13 @@ class _Run:
                 self.skipped[index] -= 1
                 return True
         return False
+
+
+def _folded(terms: LoanTerms, events: list[Event]) -> Fold:
+    fold = begin(terms, events)
+    for event in events:
+        take(fold, event)
+    return fold
 
 
 def _rank(plan: Plan) -> int:

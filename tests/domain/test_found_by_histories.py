@@ -8,7 +8,17 @@ from fractions import Fraction
 import pytest
 
 from domain.changes import RateChanged, ReAmortized
-from domain.events import Boarded, Disbursed, Event, EventBody, NonAccrualSet, PaymentReceived, Waived, WaiverTarget
+from domain.events import (
+    Boarded,
+    Chargeback,
+    Disbursed,
+    Event,
+    EventBody,
+    NonAccrualSet,
+    PaymentReceived,
+    Waived,
+    WaiverTarget,
+)
 from domain.loan import LoanStatus
 from domain.program import (
     AdvanceOrder,
@@ -162,3 +172,15 @@ def test_an_instalment_that_a_waiver_made_needless_for_a_time_is_due_and_late_on
     for day in (fee.assessed_on for fee in fees):
         then = live(NEVER_PAID_AGAIN, day, *happened).state
         assert [fee.key for fee in then.fees] == [fee.key for fee in fees if fee.assessed_on <= day]
+
+
+@METHODS
+def test_an_instalment_paid_before_a_chargeback_stays_when_the_rate_changes(method: InterestMethod) -> None:
+    start = date(2020, 1, 1)
+    terms = LoanTerms(Program(interest_method=method), 10_000, Fraction(0), 2, start, date(2020, 1, 2))
+    paid = [(start, PaymentReceived(5000, name)) for name in ("a", "b")]
+    changed = (start, RateChanged(Fraction(1, 100), None, keep_payment=False))
+    happened = [(start, Disbursed(10_000)), *paid, (start, Chargeback("c", "a", 5000)), changed]
+    for as_of in (start, date(2020, 1, 2), date(2020, 3, 1)):
+        loan = live(terms, as_of, *happened).state
+        assert sum(row.principal for row in loan.instalments) == 10_000 + 5000

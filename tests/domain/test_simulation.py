@@ -31,7 +31,7 @@ from domain.simulation import (
     simulate,
 )
 from domain.terms import LoanTerms
-from tests.domain.loans import EXAMPLE, LEVEL, events
+from tests.domain.loans import EXAMPLE, LEVEL, events, under
 
 TODAY = date(2020, 9, 9)
 FIRST = date(2020, 10, 9)
@@ -106,6 +106,18 @@ class TestPlans:
         fee = FeeCharged("f", ChargedFee.OTHER, 25_00)
         (day,) = run(PayOnce(100_00, TODAY), Act(fee, TODAY), until=TODAY).days
         assert (day.payments[0].fees, day.state.fees_balance) == (25_00, 0)
+
+    def test_also_when_that_money_has_come_already(self) -> None:
+        fee, paid = FeeCharged("f", ChargedFee.OTHER, 25_00), events((TODAY, 100_00))
+        (day,) = simulate(EXAMPLE, paid, TODAY, [Act(fee, TODAY)], TODAY).days
+        assert day.state == replace(replay(EXAMPLE, [*paid, Event(3, TODAY, fee)], TODAY).state, instalments=())
+        assert day.state.fees_balance == 0
+
+    def test_a_loan_that_unapplied_money_pays_off_on_a_due_date_is_paid_nothing_then(self) -> None:
+        terms = replace(under(extra_money=ExtraMoney.UNAPPLIED), periods=2)
+        history = events((TODAY, 600_000), (TODAY, 410_000), terms=terms)
+        found = simulate(terms, history, TODAY, [PayAsDue()])
+        assert (found.outcome.status, found.outcome.payments) == (LoanStatus.PAID_OFF, 0)
 
     def test_without_plans_the_loan_is_seen_to_its_last_due_date(self) -> None:
         found = run()
@@ -230,9 +242,7 @@ def _later(plan: Plan, today: date) -> Plan:
     match plan:
         case PayRegularly():
             return replace(plan, first=max(plan.first, today))
-        case PayOnce() | PayOff():
+        case PayOnce() | PayOff() | Act():
             return replace(plan, on=max(plan.on, today))
-        case Act():
-            return replace(plan, on=max(plan.on, today + timedelta(days=1)))
         case _:
             return plan
