@@ -9,6 +9,7 @@ from __future__ import annotations
 from calendar import isleap
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 
 from domain.calendars import ends_month
 from domain.errors import InvalidInput
@@ -39,6 +40,7 @@ def year_fraction(convention: DayCount, start: date, end: date) -> Fraction:
     return Fraction(*year_ratio(convention, start, end))
 
 
+@lru_cache(maxsize=4096)  # a simulation asks for the same periods on each of its days
 def year_ratio(convention: DayCount, start: date, end: date) -> tuple[int, int]:
     """`year_fraction` as (numerator, denominator), not reduced: what loops over many periods use, because making a
     Fraction of every period would cost more than the schedule itself.
