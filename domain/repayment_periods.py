@@ -297,21 +297,24 @@ class RepaymentPeriods:
         period.instalment = instalment
         self._paying_more(index, more)
 
-    def _last_open(self) -> int | None:
-        return next((index for index in range(len(self.periods) - 1, -1, -1) if self.periods[index].open), None)
+    def _last_open(self, before: int | None = None) -> int | None:
+        """The index of the last instalment open; `before`: where those from that index on are known not to be."""
+        end = len(self.periods) if before is None else before
+        return next((index for index in range(end - 1, -1, -1) if self.periods[index].open), None)
 
     def _several_open(self) -> bool:
         last = self._last_open()
         return last is not None and any(self.periods[index].open for index in range(last - 1, -1, -1))
 
-    def _settle_last(self, day: int) -> None:
-        """No instalment asks for more principal than there is, and the last open one takes the difference."""
+    def _settle_last(self, day: int, before: int | None = None) -> None:
+        """No instalment asks for more principal than there is, and the last open one (see `_last_open`) takes the
+        difference."""
         if self._largest > self.outstanding:
             for index, period in enumerate(self.periods):
                 excess = period.principal_owed - self.outstanding
                 if excess > 0:
                     self.set_instalment(index, max(period.instalment - excess, period.paid - period.credited, 0))
-        last = self._last_open()
+        last = self._last_open(before)
         if last is None:
             if self.lent + self.interest <= self.payments:
                 return
@@ -319,7 +322,7 @@ class RepaymentPeriods:
         self._owing = min(self._owing, last)
         self._take_back(last)
         if self._take_difference(last) < 0:
-            self._settle_last(day)
+            self._settle_last(day, last + 1)
             return
         self._defer(last, day)
         self._take_difference(last)
