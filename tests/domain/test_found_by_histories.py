@@ -184,3 +184,13 @@ def test_an_instalment_paid_before_a_chargeback_stays_when_the_rate_changes(meth
     for as_of in (start, date(2020, 1, 2), date(2020, 3, 1)):
         loan = live(terms, as_of, *happened).state
         assert sum(row.principal for row in loan.instalments) == 10_000 + 5000
+
+
+def test_of_interest_waived_in_part_and_paid_ahead_all_is_earned() -> None:
+    start, day = date(2020, 1, 1), date(2020, 1, 3)
+    terms = LoanTerms(Program(), 169_019, Fraction(36, 100), 2, start, date(2020, 1, 11))
+    waived, paid = (day, Waived("w", WaiverTarget.INTEREST)), (day, PaymentReceived(20_000, "p"))
+    result = live(terms, day, (start, Disbursed(169_019)), waived, paid)
+    first = result.state.instalments[0]
+    assert (first.interest, first.interest_waived, first.interest_paid) == (5071, 1014, 5071 - 1014)
+    assert (sum(result.accruals.values()), result.state.accrued_interest) == (5071, 0)
