@@ -24,6 +24,7 @@ from domain.program import (
     AdvanceOrder,
     DayCount,
     ExtraMoney,
+    Frequency,
     InterestMethod,
     LateFee,
     LateFeeKind,
@@ -172,6 +173,22 @@ def test_an_instalment_that_a_waiver_made_needless_for_a_time_is_due_and_late_on
     for day in (fee.assessed_on for fee in fees):
         then = live(NEVER_PAID_AGAIN, day, *happened).state
         assert [fee.key for fee in then.fees] == [fee.key for fee in fees if fee.assessed_on <= day]
+
+
+def test_a_recalculated_loan_that_is_looked_at_between_payments_in_advance_goes_on_as_if_nobody_had() -> None:
+    start, day = date(2020, 6, 15), date(2020, 7, 10)
+    program = Program(
+        interest_method=InterestMethod.RECALCULATED, frequency=Frequency.ANNUALLY, advance_order=AdvanceOrder.LAST
+    )
+    terms = LoanTerms(program, 486_769, Fraction(1228, 10_000), 7, start, date(2020, 7, 18))
+    paid = [Event(2, start, PaymentReceived(215_468, "a")), Event(3, day, PaymentReceived(215_446, "b"))]
+    known = [Event(1, start, Disbursed(486_769)), *paid]
+    fold = begin(terms, known)
+    for event in known:
+        if event.effective_date == day:
+            close(fold, start)
+        take(fold, event)
+    assert close(fold, day).state == replay(terms, known, day).state
 
 
 @METHODS
