@@ -47,21 +47,19 @@ class MonthlyAccruals:
     memo: dict[date, int] = field(default_factory=dict)
     charged_off: dict[date, int] = field(default_factory=dict)
     _month: date | None = None
+    _following: date = date.max
     _through: int = 0
 
     def open(self, book: Book, on: date) -> None:
         """Start counting on the day the loan begins; what was earned before boarding is not ours."""
-        self._month = on.replace(day=1)
+        self._begin(on)
         self._through = book.brought_interest
 
     def pass_months(self, book: Book, day: date) -> None:
         """Close every month that ends before `day`, before anything of `day` happens to the book."""
-        month, current = self._month, day.replace(day=1)
-        while month is not None and month < current:
-            following = date(month.year + month.month // 12, month.month % 12 + 1, 1)
-            self._close(book, month, following - _ONE_DAY)
-            month = following if _earns(book) else current
-        self._month = month
+        while self._month is not None and day >= self._following:
+            self._close(book, self._month, self._following - _ONE_DAY)
+            self._begin(self._following if _earns(book) else day)
 
     def settle(self, book: Book, on: date) -> None:
         """Close the month up to the close of `on`: what is earned from then on may be of another kind."""
@@ -72,6 +70,12 @@ class MonthlyAccruals:
     def brought_back(self, interest: int) -> None:
         """`interest` minor units count as earned from now on that were earned, and paid, before."""
         self._through += interest
+
+    def _begin(self, day: date) -> None:
+        """The month of `day` is the one that is open."""
+        year, month = day.year, day.month
+        self._month = date(year, month, 1)
+        self._following = date(year + month // 12, month % 12 + 1, 1)
 
     def _close(self, book: Book, month: date, on: date) -> None:
         total = earned(book, on)

@@ -76,25 +76,17 @@ def by_instalment(book: Book, rows: list[OpenRow], fees: list[OpenFee]) -> Itera
             yield from _claims(book, component, own_rows, own_fees)
 
 
-def _claims(book: Book, component: Component, rows: list[OpenRow], fees: list[OpenFee]) -> Iterator[Claim]:
+def _claims(book: Book, component: Component, rows: list[OpenRow], fees: list[OpenFee]) -> list[Claim]:
+    if component is Component.INTEREST:
+        return [(component, row, row.interest - row.interest_paid) for row in rows if row.interest > row.interest_paid]
+    if component is Component.PRINCIPAL:
+        return [(component, row, row.principal - row.principal_paid) for row in rows if row.principal > row.principal_paid]
     program = book.terms.program
-    match component:
-        case Component.INTEREST:
-            for row in rows:
-                if row.interest > row.interest_paid:
-                    yield component, row, row.interest - row.interest_paid
-        case Component.PRINCIPAL:
-            for row in rows:
-                if row.principal > row.principal_paid:
-                    yield component, row, row.principal - row.principal_paid
-        case _:
-            for fee in fees:
-                if component_of(program, fee.kind) is component:
-                    yield component, fee, fee.amount - fee.paid
-            if program.instalment_fee and component is Component.FEES:
-                for row in rows:
-                    if has_own_fee(book, row):
-                        yield component, row, program.instalment_fee
+    own = [fee for fee in fees if component_of(program, fee.kind) is component]
+    claims: list[Claim] = [(component, fee, fee.amount - fee.paid) for fee in own]
+    if program.instalment_fee and component is Component.FEES:
+        claims += [(component, row, program.instalment_fee) for row in rows if has_own_fee(book, row)]
+    return claims
 
 
 def pay_claims(book: Book, claims: Iterable[Claim], rest: int, on: date, lines: list[AllocationLine]) -> int:
@@ -150,18 +142,18 @@ def allocated(
 ) -> Allocation:
     """An allocation from its lines and from what is not in them (minor units)."""
     fees = interest = principal = nsf_fees = other_fees = 0
-    for line in lines:
-        if line.component is Component.INTEREST:
-            interest += line.amount
-        elif line.component is Component.PRINCIPAL:
-            principal += line.amount
-        elif line.fee_key is not None:
-            fees += line.amount
-            kind = fee_kind(line.fee_key)
+    for component, amount, _, fee_key in lines:
+        if component is Component.INTEREST:
+            interest += amount
+        elif component is Component.PRINCIPAL:
+            principal += amount
+        elif fee_key is not None:
+            fees += amount
+            kind = fee_kind(fee_key)
             if kind is FeeKind.NSF:
-                nsf_fees += line.amount
+                nsf_fees += amount
             elif kind is not FeeKind.LATE:
-                other_fees += line.amount
+                other_fees += amount
     return Allocation(
         key, on, fees, interest, principal, unapplied, tuple(lines), nsf_fees, other_fees, due_from_borrower, recovery
     )

@@ -73,18 +73,19 @@ class DelinquencyHistory:
 
     def count(self, oldest_due: date | None, through: date) -> None:
         """Count the closes after those counted up to `through`, in which `oldest_due` was the oldest unpaid due date."""
-        start = self.through + _ONE_DAY
-        if through < start:
+        counted = self.through
+        if through <= counted:
             return
         self.through = through
-        begins = through + _ONE_DAY if oldest_due is None else max(start, oldest_due + _ONE_DAY)
-        if begins > start:
-            self.delinquent = False
-            self.last_current = min(begins - _ONE_DAY, through)
-        if begins > through:
+        current = through if oldest_due is None else min(oldest_due, through)
+        if current > counted:
+            self.delinquent, self.last_current = False, current
+        else:
+            current = counted
+        if current == through:
             return
         if not self.delinquent:
             self.times += 1
-            self.first = self.first or begins
+            self.first = self.first or current + _ONE_DAY
         self.delinquent = True
-        self.days += (through - begins).days + 1
+        self.days += (through - current).days

@@ -46,10 +46,9 @@ def assess_late_fees(book: Book, through: date) -> None:
     An instalment not fully paid (principal and interest) when its grace has run out bears one at the opening of
     due date + grace days + 1. One whose grace ran out before boarding is the prior servicer's matter.
     """
-    program = book.terms.program
-    if program.late_fee.kind is LateFeeKind.NONE or book.opened_on is None:
+    program, wait = book.terms.program, book.late_fee_wait
+    if wait is None or book.opened_on is None:
         return
-    wait = timedelta(days=program.grace_days + 1)
     while book.status is LoanStatus.ACTIVE and book.fee_row < len(book.rows):
         row = book.rows[book.fee_row]
         day = row.due_date + wait
@@ -64,10 +63,10 @@ def assess_late_fees(book: Book, through: date) -> None:
 
 def next_late_fee_day(book: Book) -> date | None:
     """The day at whose opening the next instalment that may be unpaid bears a late fee; None when none can."""
-    program, index = book.terms.program, max(book.fee_row, book.first_open)
-    if program.late_fee.kind is LateFeeKind.NONE or index >= len(book.rows):
+    index = max(book.fee_row, book.first_open)
+    if book.late_fee_wait is None or index >= len(book.rows):
         return None
-    return book.rows[index].due_date + timedelta(days=program.grace_days + 1)
+    return book.rows[index].due_date + book.late_fee_wait
 
 
 def skip_fees(book: Book, through: date) -> None:

@@ -123,7 +123,7 @@ class Fold:
 
     def _open(self, day: date) -> None:
         book = self.book
-        active = book.status is _ACTIVE
+        program, active = book.terms.program, book.status is _ACTIVE
         self.delinquency.see(book, day - _ONE_DAY)
         self.accruals.pass_months(book, day)
         self.opened = day
@@ -131,12 +131,13 @@ class Fold:
             return
         book.method.bring(book, day)
         assess_late_fees(book, day)
-        assess_instalment_fees(book, day)
+        if program.instalment_fee:
+            assess_instalment_fees(book, day)
         if book.new_fees:
             self.post_fees()
-        if book.unapplied and book.terms.program.extra_money is ExtraMoney.UNAPPLIED:
+        if book.unapplied and program.extra_money is ExtraMoney.UNAPPLIED:
             self._apply_what_is_due(day)
-        if non_accrual.due_to_begin(book, day):
+        if program.non_accrual_days is not None and non_accrual.due_to_begin(book, day):
             self.set_non_accrual(True, day)
 
     def _apply_what_is_due(self, day: date) -> None:

@@ -6,10 +6,10 @@ A correction is therefore more entries: the mirror of what was posted, and the r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from domain.calendars import last_of_month
 from domain.chart import Account
@@ -70,8 +70,7 @@ class Transfer:
             raise ValueError(f"not a transfer: {self}")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What one event (or derived fee, or month's accrual) posts. `key` names it within the loan.
 
     Keys: "disbursed", "boarded", "payment:{payment_id}", "settled:{payment_id}", a fee's own ("late_fee:{due_date}"),
@@ -95,7 +94,7 @@ def mirror(entry: Entry) -> Entry:
     if entry.kind is EntryKind.MIRROR:
         raise ValueError(f"{entry.key} is a mirror already")
     swapped = tuple(Transfer(t.credit, t.debit, t.amount) for t in entry.transfers)
-    return replace(entry, kind=EntryKind.MIRROR, transfers=swapped)
+    return entry._replace(kind=EntryKind.MIRROR, transfers=swapped)
 
 
 def standing(posted: Iterable[Entry]) -> dict[str, Entry]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
@@ -66,8 +66,7 @@ def fee_kind(key: str) -> FeeKind:
     return FeeKind(key.partition(":")[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Instalment:
+class Instalment(NamedTuple):
     """One row of the schedule as it stands; payment = principal + interest. `interest_paid` with money, `interest_waived`
     without. `fees`: the program's instalment fee, payable with the row and known from the start, and what was settled of
     it; other fees are not here. `paid_on`: the day on which the last of all that was settled.
@@ -131,8 +130,7 @@ class AllocationLine(NamedTuple):
     fee_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
+class Allocation(NamedTuple):
     """What one payment paid: fees + interest + principal + unapplied + due_from_borrower == its amount; `lines` hold the
     first three. `nsf_fees` and `other_fees` (instalment fees too) are parts of `fees`; the rest are late fees.
 
@@ -238,7 +236,7 @@ def state_hash(state: LoanState) -> str:
 
 
 _PLAIN: Final = frozenset({int, str, bool, type(None)})
-_FIELDS: Final = {kind: tuple(f.name for f in fields(kind)) for kind in (LoanState, Instalment, Fee, PayoffQuote)}
+_FIELDS: Final = {kind: tuple(kind.__annotations__) for kind in (LoanState, Instalment, Fee, PayoffQuote)}
 
 
 def _canonical(value: object) -> object:

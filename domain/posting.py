@@ -57,10 +57,9 @@ def payment(allocation: Allocation, *, non_accrual: bool = False) -> Entry:
     is income when received, 1010 / 4000, and no memo any more, 9900 / 9110. A recovery of a charged-off loan: 1010 / 1190
     principal, 4000 interest, 4010, 4020, 4025 fees, and 9900 / 9100 for all of it.
     """
-    moves = [
-        *_paid(Account.CLEARING, allocation, non_accrual=non_accrual),
-        (Account.CLEARING, Account.UNAPPLIED, allocation.unapplied),
-    ]
+    moves = _paid(Account.CLEARING, allocation, non_accrual=non_accrual)
+    if allocation.unapplied:
+        moves.append((Account.CLEARING, Account.UNAPPLIED, allocation.unapplied))
     kind = EntryKind.RECOVERY if allocation.recovery else EntryKind.PAYMENT
     key = f"payment:{allocation.payment_id}"
     return _entry(key, kind, allocation.effective_date, moves, payment_id=allocation.payment_id)
@@ -170,11 +169,13 @@ def _paid(source: Account, allocation: Allocation, *, non_accrual: bool, memo: b
         moves.append((source, Account.ALLOWANCE, allocation.principal))
         moves.append((Account.MEMO_CONTRA, Account.MEMO_CHARGED_OFF, recovered))
     else:
-        returned = max(0, -allocation.interest)
-        interest = Account.INTEREST_INCOME if non_accrual else Account.ACCRUED_INTEREST
-        moves.append((source, interest, max(0, allocation.interest)))
-        moves.append((interest, Account.PRINCIPAL, returned))
-        moves.append((source, Account.PRINCIPAL, allocation.principal - returned))
+        interest, paid = Account.INTEREST_INCOME if non_accrual else Account.ACCRUED_INTEREST, allocation.principal
+        if allocation.interest >= 0:
+            moves.append((source, interest, allocation.interest))
+        else:
+            moves.append((interest, Account.PRINCIPAL, -allocation.interest))
+            paid += allocation.interest
+        moves.append((source, Account.PRINCIPAL, paid))
         if non_accrual:
             moves.append(_memo_interest(-allocation.interest))
     if allocation.due_from_borrower:

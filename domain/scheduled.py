@@ -63,14 +63,17 @@ class Scheduled:
         only then is extra."""
         self.bring(book, on)
         rest, owed = amount, book.principal_balance + book.fees_balance
-        if amount + _paid_early(book) >= owed and amount >= owed + (interest := _payoff_interest(book, on)):
+        may_pay_off = amount + _paid_early(book) >= owed
+        if may_pay_off and amount >= owed + (interest := _payoff_interest(book, on)):
             return _pay_off(book, interest, rest, on, lines)
-        rest = pay_claims(book, due_claims(book, book.rows[book.first_open : book.current]), rest, on, lines)
+        if book.open_fees or book.first_open < book.current:
+            rest = pay_claims(book, due_claims(book, book.rows[book.first_open : book.current]), rest, on, lines)
         if rest and book.current < len(book.rows):
             rest = pay_claims(book, by_instalment(book, [book.rows[book.current]], []), rest, on, lines)
-            rest = _extra(book, rest, on, lines, advance)
+            if rest:
+                rest = _extra(book, rest, on, lines, advance)
             owed = book.principal_balance + book.fees_balance
-            if 0 < owed <= _paid_early(book) and not owed + (interest := _payoff_interest(book, on)):
+            if may_pay_off and 0 < owed <= _paid_early(book) and not owed + (interest := _payoff_interest(book, on)):
                 rest = _pay_off(book, interest, rest, on, lines)
         if not book.principal_balance and not _payoff_interest(book, on) + book.fees_balance:
             _close(book, on)
@@ -252,7 +255,7 @@ def _paid_ahead(book: Book, first: int) -> int:
     rows, paid = book.rows, 0
     for index in range(first, len(rows)):
         row = rows[index]
-        if not row.interest_paid and not row.principal_paid and row.unpaid and not book.last_first:
+        if not (row.interest_paid or row.principal_paid or book.last_first) and row.unpaid:
             break
         paid += row.interest_paid
     return paid
@@ -311,7 +314,7 @@ def _extra(book: Book, rest: int, on: date, lines: list[AllocationLine], advance
     begun; the one reached last may be paid in part.
     """
     later = book.rows[book.current + 1 :]
-    if not rest or not later:
+    if not later:
         return rest
     match book.terms.program.extra_money:
         case ExtraMoney.PRINCIPAL_ONLY:

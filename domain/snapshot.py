@@ -112,8 +112,7 @@ def _with_fee(row: OpenRow, fee: OpenFee | None, to_come: int, day: date, tolera
     made = _instalment(row, day, tolerance)
     amount, paid = (to_come, 0) if fee is None else (fee.amount, fee.paid)
     settled = amount == paid
-    return replace(
-        made,
+    return made._replace(
         fees=amount,
         fees_paid=paid,
         status=made.status if row.unpaid or settled else InstalmentStatus.PARTIAL,

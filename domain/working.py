@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from fractions import Fraction
 from typing import Protocol
 
 from domain.amortization import Row
 from domain.loan import AllocationLine, FeeKind, LoanStatus, PayoffQuote
 from domain.plan import Plan
-from domain.program import AdvanceOrder
+from domain.program import AdvanceOrder, LateFeeKind
 from domain.rates import Rates
 from domain.terms import LoanTerms
 
@@ -165,6 +165,7 @@ class Book:
     `principal_money`: what they spent on principal that was not due on that very day. `excused`, `fee_row` and
     `fee_checked_on` belong to domain/fees.py. `last_first`: money paid the last instalment before others. `moved_interest`:
     past due interest that a modification took from its instalments and that the rows to be remade take up.
+    `late_fee_wait`: how long after its due date an unpaid instalment bears a late fee, None where it never does.
     """
 
     terms: LoanTerms
@@ -201,6 +202,12 @@ class Book:
     last_first: bool = False
     moved_interest: int = 0
     own_fee_numbers: set[int] = field(default_factory=set)
+    late_fee_wait: timedelta | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        program = self.terms.program
+        charges = program.late_fee.kind is not LateFeeKind.NONE
+        self.late_fee_wait = timedelta(days=program.grace_days + 1) if charges else None
 
     def open_rows(self, made: Iterable[Row]) -> list[OpenRow]:
         """Rows of a schedule, not paid yet, with the periods of the plan."""
@@ -218,9 +225,10 @@ class Book:
 
     def skip_paid(self) -> None:
         """Move `first_open` past the instalments that are fully paid."""
-        rows = self.rows
-        while self.first_open < len(rows) and not rows[self.first_open].unpaid:
-            self.first_open += 1
+        rows, first = self.rows, self.first_open
+        while first < len(rows) and not rows[first].unpaid:
+            first += 1
+        self.first_open = first
 
     def add_fee(self, fee: OpenFee) -> None:
         """Owe a fee from now on; it is posted where the day is opened or the payment recorded."""

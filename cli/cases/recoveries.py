@@ -6,7 +6,6 @@ The engine keeps the instalments as they stood at the charge-off and recovers pr
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from domain.loan import Allocation, AllocationLine, Instalment
 from domain.program import AdvanceOrder, Component, Program
@@ -24,7 +23,7 @@ def shown(result: Replay, program: Program) -> tuple[list[Instalment], dict[str,
         later = [number for number in rows if number not in due]
         order = [*due, *(later if program.advance_order is AdvanceOrder.NEXT else reversed(later))]
         lines = _pay(rows, order, item, program.allocation_order)
-        allocations[item.payment_id] = replace(item, lines=tuple(lines))
+        allocations[item.payment_id] = item._replace(lines=tuple(lines))
     return list(rows.values()), allocations
 
 
@@ -38,14 +37,14 @@ def _pay(
             row = rows[number]
             if component is Component.INTEREST:
                 part = min(rest, row.interest_unpaid)
-                row = replace(row, interest_paid=row.interest_paid + part)
+                row = row._replace(interest_paid=row.interest_paid + part)
             elif component is Component.PRINCIPAL:
                 part = min(rest, row.principal - row.principal_paid)
-                row = replace(row, principal_paid=row.principal_paid + part)
+                row = row._replace(principal_paid=row.principal_paid + part)
             else:
                 continue
             if part:
                 rest -= part
                 lines.append(AllocationLine(component, part, number))
-                rows[number] = row if row.unpaid else replace(row, paid_on=item.effective_date)
+                rows[number] = row if row.unpaid else row._replace(paid_on=item.effective_date)
     return lines

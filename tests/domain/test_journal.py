@@ -72,7 +72,7 @@ def test_a_mirror_takes_back_and_is_not_taken_back_itself() -> None:
 
 def test_nothing_to_correct() -> None:
     implied = run(date(2020, 12, 1), (DAY, LEVEL)).entries
-    shuffled = [replace(entry, transfers=entry.transfers[::-1]) for entry in implied]
+    shuffled = [entry._replace(transfers=entry.transfers[::-1]) for entry in implied]
     assert corrections(implied, shuffled) == []
 
 
@@ -125,6 +125,6 @@ def test_interest_is_posted_in_its_series() -> None:
 def test_what_moves_nothing_is_no_entry() -> None:
     """A waiver of what was paid meanwhile waives nothing; what it had waived before is taken back."""
     old = posting.payment(Allocation("x", DAY, 0, 2, 3, 0, ()))
-    nothing = replace(old, transfers=())
+    nothing = old._replace(transfers=())
     assert corrections([nothing], []) == []
     assert corrections([nothing], [old]) == [mirror(old)]

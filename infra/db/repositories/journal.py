@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -68,7 +68,7 @@ async def posted_since(uow: UnitOfWork, loan_ids: Sequence[UUID], since: date) -
         posted, key = result[row["loan_id"]], row["entry_key"]
         moved = Transfer(Account(row["debit_account"]), Account(row["credit_account"]), row["amount"])
         if posted.last_ids.get(key) == row["id"]:
-            posted.entries[-1] = replace(posted.entries[-1], transfers=(*posted.entries[-1].transfers, moved))
+            posted.entries[-1] = posted.entries[-1]._replace(transfers=(*posted.entries[-1].transfers, moved))
             continue
         posted.last_ids[key], posted.revisions[key] = row["id"], row["revision"]
         payment = None if row["payment_id"] is None else str(row["payment_id"])
