@@ -231,24 +231,20 @@ def state_hash(state: LoanState) -> str:
 
     A state holds no id and no recording time, so two loans with the same surviving events have the same hash.
     """
-    text = json.dumps(_canonical(state), sort_keys=True, separators=(",", ":"))
+    said = {name: getattr(state, name) for name in _SAID}
+    said["instalments"] = [row._asdict() for row in state.instalments]
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"), default=_canonical)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-_PLAIN: Final = frozenset({int, str, bool, type(None)})
-_FIELDS: Final = {kind: tuple(kind.__annotations__) for kind in (LoanState, Instalment, Fee, PayoffQuote)}
+_SAID: Final = tuple(LoanState.__annotations__)
+_PARTS: Final[dict[type, tuple[str, ...]]] = {kind: tuple(kind.__annotations__) for kind in (Fee, PayoffQuote)}
 
 
 def _canonical(value: object) -> object:
-    kind = type(value)
-    if kind in _PLAIN:
-        return value
-    if kind in _FIELDS:
-        return {name: _canonical(getattr(value, name)) for name in _FIELDS[kind]}
-    if isinstance(value, tuple):
-        return [_canonical(item) for item in value]
+    """What a state holds and JSON has no form for."""
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Fraction):
         return f"{value.numerator}/{value.denominator}"
-    return value
+    return {name: getattr(value, name) for name in _PARTS[type(value)]}

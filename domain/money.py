@@ -40,9 +40,10 @@ def parse_amount(text: str, pointer: str = "") -> int:
 
 def format_amount(minor: int) -> str:
     """Minor units (50000) as a decimal string ("500.00")."""
-    sign = "-" if minor < 0 else ""
-    whole, fraction = divmod(abs(minor), 10**DECIMALS)
-    return f"{sign}{whole}.{fraction:0{DECIMALS}d}"
+    if minor < 0:
+        return "-" + format_amount(-minor)
+    whole, cents = divmod(minor, 100)
+    return f"{whole}.{cents:02d}"
 
 
 def parse_rate(text: str, pointer: str = "") -> Fraction:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from domain.amortization import (
+    LEVEL,
     Row,
     Schedule,
     Shape,
@@ -249,7 +250,9 @@ def contractual_parts(terms: LoanTerms, dates: Sequence[date]) -> list[Fraction]
 
 
 def contractual_shape(terms: LoanTerms) -> Shape:
-    """How the instalments of a loan's contract are not level."""
+    """How the instalments of a loan's contract are not level; LEVEL itself where they are."""
+    if not (terms.interest_only_periods or terms.balloon or terms.deferred_periods):
+        return LEVEL
     deferred = Fraction(terms.deferred_periods)
     share = deferred / _periods_to_first_due(terms) if deferred else deferred
     return Shape(terms.interest_only_periods, terms.balloon, share)

@@ -1,7 +1,8 @@
 """Board the loans of a tape: read it in chunks, convert each row, land each chunk in one transaction.
 
-The loan number is what makes a loan land once: a run that was interrupted, or finished, is simply repeated. While a
-chunk is being written the next one is converted and replayed in a thread.
+The loan number is what makes a loan land once: a run that was interrupted, or finished, is simply repeated. While the
+database writes a chunk the next one is converted and replayed, a loan at a time: in a thread it would keep the one that
+writes waiting for the interpreter.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from domain.events import Event
 from domain.history import Record
 from domain.program import Frequency
 from domain.replay import Replay, replay
-from infra.db.bulk import insert_many, insert_new
+from infra.db.bulk import insert_many, insert_new, plan_anew
 from infra.db.models.servicing import booked_schedules, borrowers, instalments, loan_fees, loans
 from infra.db.models.tenancy import audit_log
 from infra.db.repositories.loans import CacheKey, append_records, fee_rows, instalment_rows, state_values
@@ -218,12 +219,13 @@ async def _convert(open_uow: Callable[[], UnitOfWork], run: _Run, rows: list[Row
     async with open_uow() as uow:
         statement = select(loans.c.loan_number).where(loans.c.loan_number.in_(numbers))
         known = set((await uow.execute(statement)).scalars())
-    return await asyncio.to_thread(_convert_rows, run, rows, known)
+    return await _convert_rows(run, rows, known)
 
 
-def _convert_rows(run: _Run, rows: list[Row], known: set[str]) -> _Chunk:
+async def _convert_rows(run: _Run, rows: list[Row], known: set[str]) -> _Chunk:
     chunk = _Chunk(rows=len(rows))
     for line, cells in rows:
+        await asyncio.sleep(0)  # let what the database has answered go on
         try:
             loan = _read(run, line, cells)
         except RejectedRow as error:
@@ -268,6 +270,7 @@ async def _land(open_uow: Callable[[], UnitOfWork], run: _Run, landing: Sequence
     if not landing:
         return 0
     async with open_uow() as uow:
+        await plan_anew(uow)  # the chunk before has made the tables larger
         owners = await _land_borrowers(uow, [item.loan.loan_number for item in landing])
         candidates = {new_id(): item for item in landing}
         inserted = await _land_loans(uow, owners, candidates)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import Table, text
+from sqlalchemy import Table, insert, text
 from sqlalchemy.dialects.postgresql import JSONB, dialect
 from sqlalchemy.types import TypeEngine
 
 from domain.money import format_rate
 from infra.db.types import MinorUnits, Rate
 from infra.db.uow import UnitOfWork
+
+_WORTH_STAGING: Final = 200
 
 
 async def stage(uow: UnitOfWork, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -59,6 +61,22 @@ async def insert_new(
 async def insert_many(uow: UnitOfWork, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Insert rows that are known to be new."""
     await uow.execute(text(await _insert_staged(uow, table, columns, rows)))
+
+
+async def plan_anew(uow: UnitOfWork) -> None:
+    """Have the plans of this connection made anew, those of foreign keys too. A plan made while a table held next to nothing
+    may look a row up among all those of its tenant, and is otherwise kept until the table's statistics are renewed."""
+    await uow.execute(text("DISCARD PLANS"))
+
+
+async def insert_rows(uow: UnitOfWork, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows that are known to be new, all of the same columns: few by a statement each, many as `insert_many` does
+    (staging costs as much as some hundred statements)."""
+    if len(rows) < _WORTH_STAGING:
+        if rows:
+            await uow.execute(insert(table), rows)
+        return
+    await insert_many(uow, table, list(rows[0]), (list(row.values()) for row in rows))
 
 
 async def _insert_staged(uow: UnitOfWork, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -8,11 +8,12 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Date, case, cast, func, insert, select, tuple_
+from sqlalchemy import Date, case, cast, func, select, tuple_
 
 from domain.chart import Account
 from domain.journal import Entry, EntryKind, Series, Transfer
 from domain.periods import OpenBooks
+from infra.db.bulk import insert_rows
 from infra.db.models.servicing import journal_entries as entries
 from infra.db.models.servicing import journal_transfers as transfers
 from infra.db.uow import UnitOfWork
@@ -21,12 +22,13 @@ from infra.ids import new_id
 
 @dataclass(slots=True)
 class Posted:
-    """What the journal says of one loan from some date on.
+    """What the journal says of one loan from the date `since` on.
 
     `entries`: all but accruals, those of a key in the order of posting. `accruals`: net interest (minor units) by series and
     month (its first day). `last_ids` and `revisions`: the newest entry and revision of each key.
     """
 
+    since: date = date.min
     entries: list[Entry] = field(default_factory=list)
     accruals: dict[Series, dict[date, int]] = field(default_factory=dict)
     last_ids: dict[str, UUID] = field(default_factory=dict)
@@ -45,7 +47,7 @@ class Stamp:
 
 async def posted_since(uow: UnitOfWork, loan_ids: Sequence[UUID], since: date) -> dict[UUID, Posted]:
     """What is posted of each loan with an effective date from `since` on (accruals: from the month of `since` on)."""
-    result = {loan_id: Posted() for loan_id in loan_ids}
+    result = {loan_id: Posted(since) for loan_id in loan_ids}
     columns = (
         entries.c.loan_id,
         entries.c.id,
@@ -106,6 +108,7 @@ async def _older_revisions(uow: UnitOfWork, new: Mapping[UUID, Sequence[Entry]],
     unread = {
         (loan_id, entry.key)
         for loan_id, batch in new.items()
+        if posted[loan_id].since > date.min
         for entry in batch
         if entry.kind is not EntryKind.ACCRUAL and entry.key not in posted[loan_id].revisions
     }
@@ -168,7 +171,6 @@ async def insert_entries(
                 }
                 for line, moved in enumerate(entry.transfers, 1)
             ]
-    if heads:
-        await uow.execute(insert(entries), heads)
-        await uow.execute(insert(transfers), lines)
+    await insert_rows(uow, entries, heads)
+    await insert_rows(uow, transfers, lines)
     return len(heads)

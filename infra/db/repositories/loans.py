@@ -15,7 +15,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
-    insert,
     or_,
     select,
     true,
@@ -30,6 +29,7 @@ from domain.history import VOIDED, Record
 from domain.loan import LoanState, state_hash
 from domain.program import Program
 from domain.program_form import program_from_dict
+from infra.db.bulk import insert_rows
 from infra.db.models.archive import status_archive
 from infra.db.models.servicing import instalments, loan_events, loan_fees, loans, program_versions
 from infra.db.models.tenancy import tenants
@@ -145,8 +145,7 @@ async def append_records(uow: UnitOfWork, records: Iterable[tuple[UUID, Record]]
         }
         for loan_id, record in records
     ]
-    if rows:
-        await uow.execute(insert(loan_events), rows)
+    await insert_rows(uow, loan_events, rows)
 
 
 def state_values(state: LoanState) -> dict[str, Any]:
