@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from typing import Final
 
 from domain.fees import assess_instalment_fee, component_of, has_own_fee
 from domain.loan import Allocation, AllocationLine, FeeKind, LoanStatus, fee_kind
 from domain.program import AdvanceOrder, AllocationScope, Component
 from domain.recovery import recover
 from domain.working import Book, OpenFee, OpenRow
+
+_INTEREST: Final = Component.INTEREST
+_PRINCIPAL: Final = Component.PRINCIPAL
 
 Claim = tuple[Component, OpenRow | OpenFee, int]
 """Something money can pay: a component of an instalment, or a fee, and the minor units unpaid of it. A fee claimed by an
@@ -64,7 +68,9 @@ def by_instalment(book: Book, rows: list[OpenRow], fees: list[OpenFee]) -> Itera
     if not fees:
         for row in rows:
             for component in order:
-                yield from _claims(book, component, [row], fees)
+                wanted = _wanted(book, component, row)
+                if wanted > 0:
+                    yield component, row, wanted
         return
     by_number: dict[int, tuple[list[OpenRow], list[OpenFee]]] = {}
     for row in rows:
@@ -76,17 +82,24 @@ def by_instalment(book: Book, rows: list[OpenRow], fees: list[OpenFee]) -> Itera
             yield from _claims(book, component, own_rows, own_fees)
 
 
-def _claims(book: Book, component: Component, rows: list[OpenRow], fees: list[OpenFee]) -> list[Claim]:
-    if component is Component.INTEREST:
-        return [(component, row, row.interest - row.interest_paid) for row in rows if row.interest > row.interest_paid]
-    if component is Component.PRINCIPAL:
-        return [(component, row, row.principal - row.principal_paid) for row in rows if row.principal > row.principal_paid]
-    program = book.terms.program
-    own = [fee for fee in fees if component_of(program, fee.kind) is component]
-    claims: list[Claim] = [(component, fee, fee.amount - fee.paid) for fee in own]
-    if program.instalment_fee and component is Component.FEES:
-        claims += [(component, row, program.instalment_fee) for row in rows if has_own_fee(book, row)]
-    return claims
+def _claims(book: Book, component: Component, rows: list[OpenRow], fees: list[OpenFee]) -> Iterator[Claim]:
+    for fee in fees:
+        if component_of(book.terms.program, fee.kind) is component:
+            yield component, fee, fee.amount - fee.paid
+    for row in rows:
+        wanted = _wanted(book, component, row)
+        if wanted > 0:
+            yield component, row, wanted
+
+
+def _wanted(book: Book, component: Component, row: OpenRow) -> int:
+    """Minor units unpaid of a component of an instalment; of the fees, its own one that is not assessed yet."""
+    if component is _INTEREST:
+        return row.interest - row.interest_paid
+    if component is _PRINCIPAL:
+        return row.principal - row.principal_paid
+    fee = book.terms.program.instalment_fee
+    return fee if fee and component is Component.FEES and has_own_fee(book, row) else 0
 
 
 def pay_claims(book: Book, claims: Iterable[Claim], rest: int, on: date, lines: list[AllocationLine]) -> int:
@@ -94,17 +107,17 @@ def pay_claims(book: Book, claims: Iterable[Claim], rest: int, on: date, lines: 
     if not rest:
         return 0
     for component, target, wanted in claims:
-        amount = min(rest, wanted)
+        amount = wanted if wanted < rest else rest
         rest -= amount
         if isinstance(target, OpenFee):
             _pay_fee(book, target, amount, on, lines)
-        elif component is Component.INTEREST:
+        elif component is _INTEREST:
             target.interest_paid += amount
             book.interest_paid += amount
             lines.append(AllocationLine(component, amount, target.number))
             if not target.unpaid:
                 target.paid_on = on
-        elif component is Component.PRINCIPAL:
+        elif component is _PRINCIPAL:
             target.principal_paid += amount
             book.pay_principal(amount, on, target.due_date)
             lines.append(AllocationLine(component, amount, target.number))
@@ -143,9 +156,9 @@ def allocated(
     """An allocation from its lines and from what is not in them (minor units)."""
     fees = interest = principal = nsf_fees = other_fees = 0
     for component, amount, _, fee_key in lines:
-        if component is Component.INTEREST:
+        if component is _INTEREST:
             interest += amount
-        elif component is Component.PRINCIPAL:
+        elif component is _PRINCIPAL:
             principal += amount
         elif fee_key is not None:
             fees += amount

@@ -46,11 +46,11 @@ def assess_late_fees(book: Book, through: date) -> None:
     An instalment not fully paid (principal and interest) when its grace has run out bears one at the opening of
     due date + grace days + 1. One whose grace ran out before boarding is the prior servicer's matter.
     """
-    program, wait = book.terms.program, book.late_fee_wait
-    if wait is None or book.opened_on is None:
+    program, rows, wait = book.terms.program, book.rows, book.late_fee_wait
+    if wait is None or book.opened_on is None or book.status is not LoanStatus.ACTIVE:
         return
-    while book.status is LoanStatus.ACTIVE and book.fee_row < len(book.rows):
-        row = book.rows[book.fee_row]
+    while book.fee_row < len(rows):
+        row = rows[book.fee_row]
         day = row.due_date + wait
         if day > through:
             break
