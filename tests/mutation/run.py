@@ -39,6 +39,7 @@ TELLING: Final = {
     "projection": ("modifications",),
     "opening": ("boarding",),
     "snapshot": ("replay", "loan"),
+    "working": ("late_fees",),
 }
 """By file, the tests of the domain most likely to notice, which saves the time of the others. Default: its namesake."""
 LEFT_OUT: Final = shutil.ignore_patterns(".*", "__pycache__", "node_modules", "conftest.py")
