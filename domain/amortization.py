@@ -262,18 +262,23 @@ def smooth_level_payment(
     it.
 
     With d = last instalment - level payment (- balloon) in minor units and n due dates after the interest-only ones:
-    while |d| > floor(n/2), try the payment d/n (rounded) away and keep it only when |d| gets smaller.
+    while |d| > floor(n/2), try the payment d/n (rounded) away and keep it only when |d| gets smaller. Where the loan is
+    settled before the last due date, the last instalment is 0.
     """
     count = len(due_dates) - shape.interest_only
-    difference = rows[-1].payment - payment - shape.balloon
+    difference = _last_payment(rows, due_dates) - payment - shape.balloon
     while abs(difference) > count // 2:
         tried = payment + round_ratio(difference, count, rounding)
         tried_rows = amortize(principal, tried, factors, due_dates, rounding=rounding, shape=shape)
-        tried_difference = tried_rows[-1].payment - tried - shape.balloon
+        tried_difference = _last_payment(tried_rows, due_dates) - tried - shape.balloon
         if abs(tried_difference) >= abs(difference):
             break
         payment, rows, difference = tried, tried_rows, tried_difference
     return payment, rows
+
+
+def _last_payment(rows: tuple[Row, ...], due_dates: Sequence[date]) -> int:
+    return rows[-1].payment if len(rows) == len(due_dates) else 0
 
 
 def _check_terms(principal: int, annual_rate: Fraction, start: date, due_dates: Sequence[date], payment: int | None) -> None:

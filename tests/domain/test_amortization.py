@@ -156,6 +156,15 @@ def test_the_one_cent_iteration_is_not_kept_where_it_comes_no_nearer() -> None:
     assert smooth == rough
 
 
+def test_the_one_cent_iteration_does_not_pay_a_loan_off_early() -> None:
+    # 40,357.65 at 12 % in 65 years: 4,845.98 leaves 4,869.86, which is 23.88 and more than 32 cents above. 37 cents more
+    # a year would have paid the loan off long before: then nothing is left for the last instalment, which is far worse.
+    days = [date(2024 + n, 1, 1) for n in range(1, 66)]
+    terms = (40_357_65, Fraction(12, 100), START, days)
+    schedule = build_schedule(*terms, frequency=Frequency.ANNUALLY, one_cent_iteration=True)
+    assert (schedule.level_payment, schedule.rows[-1].payment, len(schedule.rows)) == (4_845_98, 4_869_86, 65)
+
+
 @pytest.mark.parametrize(
     ("principal", "rate", "days", "reason"),
     [
