@@ -86,7 +86,10 @@ def cases(
 def read_file(path: Path) -> CasesFile:
     """Read a file of cases and recognise its format. Raises CliError where it has no cases, or none of a known format."""
     try:
-        document = json.loads(path.read_bytes().decode("utf-8-sig"))
+        content = path.read_bytes()
+        if not content.strip():
+            raise CliError(f"{path} is empty.")
+        document = json.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise CliError(f"{path} cannot be read: {error.strerror or error}.") from None
     except (ValueError, RecursionError) as error:

@@ -11,7 +11,7 @@ from datetime import date
 from fractions import Fraction
 from typing import Any, Final
 
-from cli.cases.compare import Checked, amount, amount_differences, exactly, first_difference
+from cli.cases.compare import Checked, amount, amount_differences, check_figures, exactly, first_difference, periods
 from domain.amortization import Row, level_payment_for_factors
 from domain.calendars import due_dates
 from domain.daily_interest import Due, pay_as_stated
@@ -26,8 +26,6 @@ from domain.replay import replay
 from domain.rounding import Rounding
 from domain.terms import LoanTerms
 
-MOST_PAYMENTS: Final = 5200
-"""A century of weeks: more is a typing error, and would take minutes."""
 _ROW: Final = ("begin", "payment", "interest", "principal", "end")
 
 
@@ -37,6 +35,7 @@ def run(document: dict[str, Any], case: dict[str, Any]) -> str | None:
 
 
 def _checked(inputs: dict[str, Any], published: dict[str, Any]) -> Iterator[Checked]:
+    check_figures("published", published, {"rows", "totals", "by_year"})
     terms = _terms(inputs)
     rows = schedule(inputs)
     yield from _through_the_engine(terms, rows, settles=inputs.get("final_settles", True))
@@ -47,7 +46,8 @@ def _checked(inputs: dict[str, Any], published: dict[str, Any]) -> Iterator[Chec
             continue
         row = dict(zip(_ROW, figures[int(number)], strict=True))
         yield from _differences(f"row {number}", row, stated)
-    yield from _differences("totals", _sums(rows), published.get("totals", {}))
+    if "totals" in published:
+        yield from _differences("totals", _sums(rows), published["totals"])
     for year, stated in published.get("by_year", {}).items():
         yield from _differences(year, _sums([row for row in rows if row.due_date.year == int(year)]), stated)
 
@@ -80,9 +80,6 @@ def schedule(inputs: dict[str, Any]) -> list[Row]:
 
 
 def _terms(inputs: dict[str, Any]) -> LoanTerms:
-    count = inputs["n"]
-    if not isinstance(count, int) or not 1 <= count <= MOST_PAYMENTS:
-        raise InvalidTerms(f"n must be a whole number from 1 to {MOST_PAYMENTS}")
     program = Program(
         interest_method=InterestMethod.SIMPLE_DAILY,
         day_count=DayCount(inputs.get("day_count", DayCount.ACT_365F)),
@@ -93,7 +90,7 @@ def _terms(inputs: dict[str, Any]) -> LoanTerms:
         program=program,
         principal=amount(inputs["principal"]),
         annual_rate=exactly(inputs["annual_rate_pct"]) / 100,
-        periods=count,
+        periods=periods(inputs, "n"),
         contract_date=date.fromisoformat(inputs["loan_date"]),
         first_due_date=date.fromisoformat(inputs["first_payment"]),
     )
@@ -150,7 +147,6 @@ def _sums(rows: list[Row]) -> dict[str, int]:
 
 
 def _differences(name: str, figures: dict[str, int], stated: dict[str, Any]) -> Iterator[Checked]:
-    for unknown in stated.keys() - figures.keys():
-        raise InvalidTerms(f"{name} has a figure of no known meaning: {unknown}")
+    check_figures(name, stated, figures)
     for figure, computed, published in amount_differences(figures, stated):
         yield f"{name}: {figure}", computed, published

@@ -9,16 +9,12 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from cli.cases.compare import Checked, amount, amount_differences, exactly, first_difference
+from cli.cases.compare import Checked, amount, amount_differences, exactly, first_difference, periods
 from domain.amortization import Row, Schedule, build_schedule, exact_level_payment
 from domain.calendars import PERIODS_PER_YEAR, due_dates
-from domain.errors import InvalidTerms
 from domain.money import format_amount
 from domain.program import Frequency
 from domain.rounding import Rounding
-
-MOST_PERIODS = 5200
-"""A century of weeks: more is a typing error, and would take minutes."""
 
 
 def run(document: dict[str, Any], case: dict[str, Any]) -> str | None:
@@ -48,16 +44,14 @@ def _checked(case: dict[str, Any]) -> Iterator[Checked]:
 
 def _schedule(case: dict[str, Any], rounding: Rounding) -> tuple[Schedule, list[date]]:
     """The schedule, every period a whole one: what lies before the first due date is no part of these cases."""
-    frequency, periods = Frequency(case["frequency"]), case["periods"]
-    if not isinstance(periods, int) or not 1 <= periods <= MOST_PERIODS:
-        raise InvalidTerms(f"periods must be a whole number from 1 to {MOST_PERIODS}")
+    frequency, count = Frequency(case["frequency"]), periods(case, "periods")
     given = case.get("due_days", ())
     due_days = (given,) if isinstance(given, int) else tuple(given)
     first_due = date.fromisoformat(case["first_due"]) if "first_due" in case else date(2024, 1, 16)
-    dates = due_dates(frequency, first_due, periods, due_days=due_days)
+    dates = due_dates(frequency, first_due, count, due_days=due_days)
     schedule = build_schedule(
         amount(case["principal"]),
-        Fraction(case["annual_rate_pct"]) / 100,
+        exactly(case["annual_rate_pct"]) / 100,
         first_due.replace(year=first_due.year - 1, day=1),
         dates,
         frequency=frequency,

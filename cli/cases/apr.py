@@ -31,7 +31,7 @@ def unit_period(case: dict[str, Any]) -> UnitPeriod:
     given = case.get("unit_period")
     if given is None:
         return infer_unit_period(flows(case["advances"]), flows(case["payments"]))
-    return UnitPeriod(UnitKind(given["kind"]), int(given.get("count", 1)))
+    return UnitPeriod(UnitKind(given["kind"]), int(str(given.get("count", 1))))
 
 
 def _checked(case: dict[str, Any]) -> Iterator[Checked]:

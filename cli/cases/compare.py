@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
+from domain.errors import InvalidInput, InvalidTerms
 from domain.money import format_amount, parse_amount
 
 Checked = tuple[str, Any, Any]
 """A figure's name, as computed, and as stated."""
+
+MOST_PERIODS: Final = 5200
+"""A century of weeks: more is a typing error, and would take minutes."""
 
 
 def first_difference(checked: Iterable[Checked]) -> str | None:
@@ -29,6 +33,26 @@ def amount_differences(figures: dict[str, int], stated: dict[str, Any]) -> Itera
 def amount(text: Any) -> int:
     """A stated amount ("5000", "297.47") in minor units. Raises InvalidInput."""
     return parse_amount(str(text))
+
+
+def periods(stated: Mapping[str, Any], name: str) -> int:
+    """The stated number of instalments. Raises InvalidTerms unless it is a whole number from 1 to MOST_PERIODS."""
+    count = stated[name]
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_PERIODS:
+        raise InvalidTerms(f"{name} must be a whole number from 1 to {MOST_PERIODS}, not {count!r}")
+    return count
+
+
+def check_figures(where: str, stated: Any, known: Container[str]) -> None:
+    """What is stated and not compared must not pass for right.
+
+    Raises InvalidInput unless `stated` is an object with a figure or more, all of them `known`.
+    """
+    if not isinstance(stated, dict) or not stated:
+        raise InvalidInput(f"{where} states no figure")
+    unknown = [name for name in stated if name not in known]
+    if unknown:
+        raise InvalidInput(f"{where} has a figure of no known meaning: {', '.join(unknown)}")
 
 
 def exactly(text: Any) -> Fraction:

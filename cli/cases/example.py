@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from fractions import Fraction
 from typing import Any
 
-from cli.cases.compare import Checked, amount, amount_differences, first_difference
+from cli.cases.compare import Checked, amount, amount_differences, check_figures, exactly, first_difference, periods
 from domain.errors import InvalidTerms
 from domain.origination import book
 from domain.program import FirstPeriod, Program
@@ -30,8 +29,8 @@ def terms_of(case: dict[str, Any]) -> LoanTerms:
     return LoanTerms(
         program=Program(first_period=_FIRST_PERIODS[name]),
         principal=amount(stated["principal"]),
-        annual_rate=Fraction(stated["annual_rate_pct"]) / 100,
-        periods=stated["term_months"],
+        annual_rate=exactly(stated["annual_rate_pct"]) / 100,
+        periods=periods(stated, "term_months"),
         contract_date=date.fromisoformat(stated["contract_date"]),
         first_due_date=date.fromisoformat(stated["first_payment_date"]),
     )
@@ -46,12 +45,13 @@ def _checked(terms: LoanTerms, expected: dict[str, Any]) -> Iterator[Checked]:
         "finance_charge": booked.finance_charge,
         "total_of_payments": booked.total_of_payments,
     }
-    yield from amount_differences(figures, expected)
     others = {
         "payment_count_level": sum(row.payment == schedule.level_payment for row in schedule.rows),
         "final_payment_date": schedule.rows[-1].due_date.isoformat(),
         "apr_pct_4dp": str(booked.apr),
     }
+    check_figures("expected", expected, figures | others)
+    yield from amount_differences(figures, expected)
     for name, computed in others.items():
         if name in expected:
             yield name, computed, expected[name]

@@ -12,14 +12,19 @@ from datetime import date
 from typing import Any, Final, NamedTuple
 
 from cli.cases import recoveries
-from cli.cases.compare import Checked, amount, first_difference
-from cli.cases.timeline import COMPONENTS, Timeline
+from cli.cases.compare import Checked, amount, check_figures, first_difference
+from cli.cases.timeline import COMPONENTS, REPAYMENT, Timeline
+from domain.errors import InvalidInput
 from domain.events import ChargedFee, FeeCharged
 from domain.loan import PENALTIES, Allocation, FeeKind, Instalment, LoanState, LoanStatus
 from domain.money import format_amount
 from domain.program import Component
 
-_REPAYMENT: Final = "Repayment"
+_FIGURES: Final = frozenset(
+    {"schedule", "totals", "transactions", "status", "outstanding", "overpaid", "all_installments_met"}
+)
+_NOT_FIGURES: Final = frozenset({"kind", "as_of"})
+"""Of an expect entry."""
 _NOT_MONEY: Final = frozenset({"n", "days", "due_date", "paid_date"})
 _PORTIONS: Final = {"PRINCIPAL": "principal", "INTEREST": "interest", "FEE": "fees", "PENALTY": "penalties"}
 
@@ -27,8 +32,11 @@ _PORTIONS: Final = {"PRINCIPAL": "principal", "INTEREST": "interest", "FEE": "fe
 def run(document: dict[str, Any], case: dict[str, Any]) -> str | None:
     """Every expectation of a timeline: rows, totals, repayments, status, outstanding and overpaid amounts."""
     loan = Timeline(document["products"][case["product"]], case["terms"])
+    if not any(entry["kind"] == "expect" for entry in case["timeline"]):
+        raise InvalidInput("the timeline has no expect entry, so it states no figure")
     for number, entry in enumerate(case["timeline"]):
         if entry["kind"] == "expect":
+            check_figures("an expect entry", {name: entry[name] for name in entry.keys() - _NOT_FIGURES}, _FIGURES)
             difference = first_difference(_checked(loan, entry))
             if difference is not None:
                 return f"expect {_expectation(case, number)} as of {entry['as_of']}, {difference}"
@@ -42,6 +50,7 @@ def _expectation(case: dict[str, Any], number: int) -> int:
 
 
 def _checked(loan: Timeline, entry: Mapping[str, Any]) -> Iterator[Checked]:
+    yield "business date", loan.business_date.isoformat(), entry["as_of"]
     scheduled = loan.only_scheduled()
     if scheduled is not None:
         yield from _schedule(entry, _rows(loan.principal, scheduled, [], [], []))
@@ -173,7 +182,7 @@ def _repayments(loan: Timeline, allocations: Mapping[str, Allocation], stated: l
     expected = [
         (item["date"], item.get("reverted", False), *(format_amount(amount(item[name])) for name in names))
         for item in stated
-        if item["type"] == _REPAYMENT
+        if item["type"] == REPAYMENT
     ]
     yield "number of repayments", len(made), len(expected)
     for number, (computed, wanted) in enumerate(zip(sorted(made), sorted(expected), strict=True), 1):

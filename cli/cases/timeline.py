@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any, Final
 
-from cli.cases.compare import amount
+from cli.cases.compare import amount, exactly, periods
+from cli.cases.supported import check_options
 from domain.amortization import build_schedule
 from domain.calendars import add_months
 from domain.errors import InvalidInput
@@ -29,6 +30,9 @@ from domain.program import (
 )
 from domain.replay import Replay, replay
 from domain.terms import LoanTerms
+
+REPAYMENT: Final = "Repayment"
+"""How the format calls a payment among its transactions."""
 
 COMPONENTS: Final = {
     "PENALTY": Component.PENALTIES,
@@ -55,7 +59,12 @@ _DAY_COUNTS: Final = {
     ("365", "ACTUAL"): DayCount.ACT_365F,
     ("ACTUAL", "ACTUAL"): DayCount.ACT_ACT_DEC31,
 }
-_DEFAULT: Final = "DEFAULT"
+_RULES: Final = ("REPAYMENT", "DEFAULT")
+"""Whose rule repayments in advance follow: their own, else that of any transaction."""
+_BEFORE: Final = frozenset(
+    {"business_date", "set_future_installment_rule", "disburse", "close_of_business", "add_charge", "add_installment_fee"}
+)
+"""What can happen to a loan that is not disbursed."""
 
 
 @dataclass(slots=True)
@@ -70,7 +79,10 @@ class Payment:
 @dataclass(slots=True)
 class Timeline:
     """A loan as its timeline goes on. `processed`: the day to which it has been processed; `rules`: the order of advance a
-    loan of the product gets when it is made, by type of transaction; `advance` the loan's own."""
+    loan of the product gets when it is made, by type of transaction; `advance` the loan's own.
+
+    Raises InvalidInput for options that the engine does not have.
+    """
 
     product: Mapping[str, Any]
     terms: Mapping[str, Any]
@@ -84,9 +96,14 @@ class Timeline:
     advance: AdvanceOrder | None = None
     sequence: int = 1
 
+    def __post_init__(self) -> None:
+        check_options(self.product, self.terms)
+
     def enter(self, entry: Mapping[str, Any]) -> None:
-        """Something happens. Raises InvalidInput for a kind of entry that is not known."""
+        """Something happens. Raises InvalidInput for a kind of entry that is not known, or that cannot be now."""
         kind = entry["kind"]
+        if self.disbursed is None and kind not in _BEFORE:
+            raise InvalidInput(f"a timeline entry of the kind {kind!r} stands before the loan is disbursed")
         match kind:
             case "business_date":
                 self.business_date = date.fromisoformat(entry["date"])
@@ -95,8 +112,10 @@ class Timeline:
                 self.rules[entry["transaction_type"]] = entry["rule"]
                 return
             case "disburse":
+                if self.disbursed is not None:
+                    raise InvalidInput("the loan is disbursed twice")
                 self.disbursed = Event(self.sequence, date.fromisoformat(entry["date"]), Disbursed(amount(entry["amount"])))
-                self.advance = _ADVANCE[self.rules.get(_DEFAULT, self.product["in_advance_rule_default"])]
+                self.advance = self._advance_order()
             case "payment":
                 self._receive(date.fromisoformat(entry["date"]), amount(entry["amount"]))
             case "payoff":
@@ -109,7 +128,7 @@ class Timeline:
             case "charge_off":
                 self._add(entry["date"], ChargedOff("case"))
             case "chargeback":
-                paid = self.payments[entry["of_payment_nr"] - 1]
+                paid = self._payment(entry["of_payment_nr"], self.payments)
                 self._add(entry["date"], Chargeback(f"back-{self.sequence}", paid.body.payment_id, amount(entry["amount"])))
             case "add_charge":
                 penalty = any(word in entry["charge"] for word in ("NSF", "PENALTY"))
@@ -139,7 +158,7 @@ class Timeline:
             self._program(_FREQUENCIES[interval]),
             self.principal,
             self._annual_rate(),
-            self.terms["n_installments"],
+            periods(self.terms, "n_installments"),
             start,
             self._due_date(1),
             due_days=due_days,
@@ -155,15 +174,19 @@ class Timeline:
         happened; None for any other loan."""
         if self._interval() in _FREQUENCIES or self.payments or self.others:
             return None
+        if self.product["interest_recalculation"] and self.processed is not None and self.processed > self._due_date(1):
+            return None
         program, start = self._program(Frequency.MONTHLY), self._start()
-        dates = [self._due_date(k) for k in range(1, self.terms["n_installments"] + 1)]
+        months = program.period_interest is PeriodInterest.PERIODIC
+        dates = [self._due_date(k) for k in range(1, periods(self.terms, "n_installments") + 1)]
         schedule = build_schedule(
             self.principal,
-            self._annual_rate(),
+            # months of 30 days bear as many months of interest whatever their days: each period like a month at that rate
+            self._annual_rate() * (self._months() if months else 1),
             start,
             dates,
-            frequency=Frequency.SINGLE,
-            period_interest=PeriodInterest.DAY_COUNT,
+            frequency=Frequency.MONTHLY,
+            period_interest=program.period_interest,
             day_count=program.day_count,
             first_periods=Fraction(1),
             one_cent_iteration=True,
@@ -176,8 +199,11 @@ class Timeline:
 
     def _program(self, frequency: Frequency) -> Program:
         product, unit = self.product, self._interval()[0]
-        thirty = product["days_in_month"] == "30" and unit in _MONTHS
-        count = (product["days_in_year"], product["days_in_month"] if thirty else "ACTUAL")
+        thirty = str(product["days_in_month"]) == "30" and unit in _MONTHS
+        count = (str(product["days_in_year"]), "30" if thirty else "ACTUAL")
+        if count not in _DAY_COUNTS:
+            known = ", ".join("/".join(pair) for pair in _DAY_COUNTS)
+            raise InvalidInput(f"days in year and month {'/'.join(count)} are not supported: {known}")
         day_count = _DAY_COUNTS[count]
         if product.get("days_in_year_custom") == "FEB_29_PERIOD_ONLY":
             day_count = DayCount.ACT_ACT_FEB29
@@ -192,7 +218,7 @@ class Timeline:
             smoothing=Smoothing.ONE_CENT,
             allocation_order=tuple(COMPONENTS[name] for name in product["payment_order_within_instalment"]),
             allocation_scope=AllocationScope.INSTALMENT,
-            advance_order=self.advance or _ADVANCE[product["in_advance_rule_default"]],
+            advance_order=self.advance or self._advance_order(),
             extra_money=ExtraMoney.ADVANCE_DUE,
             past_due_interest=product.get("interest_on_past_due_principal", True),
             instalment_fee=self.instalment_fee,
@@ -200,11 +226,21 @@ class Timeline:
             chargeback_order=(*credited, *(part for part in Component if part not in credited)),
         )
 
+    def _advance_order(self) -> AdvanceOrder:
+        rule = next((self.rules[kind] for kind in _RULES if kind in self.rules), self.product["in_advance_rule_default"])
+        if rule not in _ADVANCE:
+            raise InvalidInput(f"the rule {rule!r} for money in advance is not known: {' or '.join(_ADVANCE)}")
+        return _ADVANCE[rule]
+
     def _annual_rate(self) -> Fraction:
-        return Fraction(self.terms["nominal_annual_rate_percent"]) / 100
+        return exactly(self.terms["nominal_annual_rate_percent"]) / 100
 
     def _interval(self) -> tuple[str, int]:
         return self.terms["repay_unit"], self.terms["repay_every"]
+
+    def _months(self) -> int:
+        unit, every = self._interval()
+        return every * _MONTHS[unit]
 
     def _start(self) -> date:
         return self.disbursed.effective_date if self.disbursed else date.fromisoformat(self.terms["submitted_on"])
@@ -212,13 +248,19 @@ class Timeline:
     def _due_date(self, number: int) -> date:
         (unit, every), start = self._interval(), self._start()
         if unit in _MONTHS:
-            return add_months(start, number * every * _MONTHS[unit])
+            return add_months(start, number * self._months())
         return start + timedelta(days=number * every * _DAYS[unit])
 
     def _receive(self, day: date, received: int) -> None:
         if received:
             body = PaymentReceived(received, f"payment-{self._next()}")
             self.payments.append(Payment(Event(self.sequence, day, body), body))
+
+    @staticmethod
+    def _payment(number: Any, among: Sequence[Payment]) -> Payment:
+        if not isinstance(number, int) or not 1 <= number <= len(among):
+            raise InvalidInput(f"there is no payment number {number} among {len(among)}")
+        return among[number - 1]
 
     def _add(self, day: str, body: EventBody) -> None:
         self.others.append(Event(self._next(), date.fromisoformat(day), body))
@@ -228,15 +270,21 @@ class Timeline:
         return self.sequence
 
     def _reverse(self, entry: Mapping[str, Any]) -> None:
-        """Undo the last payment, or the which-th: of its day, or of all."""
-        standing = [paid for paid in self.payments if paid.undone is None]
-        undone = standing[-1]
+        """Undo the last payment, or the which-th: of its day, or of all.
+
+        Raises InvalidInput where there is none, it is undone already, or it is a transaction that is not a repayment.
+        """
+        if entry.get("type", REPAYMENT) != REPAYMENT:
+            raise InvalidInput(f"only a {REPAYMENT} can be reversed, not a {entry['type']}")
         if "original_date" in entry:
-            day, which = date.fromisoformat(entry["original_date"]), entry["which"] - 1
+            day, which = date.fromisoformat(entry["original_date"]), entry["which"]
             of_day = [paid for paid in self.payments if paid.event.effective_date == day]
-            if entry["kind"] == "reverse_payment" and self.payments[which : which + 1] and self.payments[which] in of_day:
-                undone = self.payments[which]
-            else:
-                undone = of_day[which] if which < len(of_day) else of_day[-1]
+            of_all = self.payments[which - 1 : which] if entry["kind"] == "reverse_payment" else []
+            undone = of_all[0] if of_all and of_all[0] in of_day else self._payment(min(which, len(of_day)), of_day)
+        else:
+            standing = [paid for paid in self.payments if paid.undone is None]
+            undone = self._payment(len(standing), standing)
+        if undone.undone is not None:
+            raise InvalidInput(f"the payment of {undone.event.effective_date} is reversed already")
         before = self.replayed(max(self.processed or self.business_date, undone.event.effective_date))
         undone.undone = before.allocations[undone.body.payment_id]

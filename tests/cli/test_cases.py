@@ -80,6 +80,45 @@ def test_a_malformed_case_is_a_failed_one_with_its_reason(
     assert shown.splitlines()[-1] == "passed 1 of 2"
 
 
+SIMPLE = {"principal": "1000.00", "annual_rate_pct": "6", "loan_date": "2024-01-01", "first_payment": "2024-02-01", "n": 3}
+EXAMPLE = {
+    "principal": "1000.00",
+    "annual_rate_pct": "6",
+    "term_months": 3,
+    "contract_date": "2024-01-01",
+    "first_payment_date": "2024-02-01",
+    "first_period": "rate/12",
+}
+
+
+@pytest.mark.parametrize(
+    ("case", "outcome"),
+    [
+        # 1,000.00 x 6 % x 31/365 = 5.0959; at 0.5 % a month the annuity of 3 months is 336.67
+        ({"inputs": SIMPLE, "published": {"rows": {"1": {"interest": "5.10"}}}}, "pass"),
+        ({"inputs": SIMPLE, "published": {"rows": {"1": {"interest": "5.11"}}}}, "row 1: interest is 5.10, stated 5.11"),
+        ({"inputs": SIMPLE, "published": {}}, "refused: published states no figure"),
+        ({"inputs": SIMPLE, "published": {"years": {}}}, "refused: published has a figure of no known meaning: years"),
+        ({"inputs": SIMPLE, "published": {"totals": {}}}, "refused: totals states no figure"),
+        ({"terms": EXAMPLE, "expected": {"payment": "336.67"}}, "pass"),
+        ({"terms": EXAMPLE, "expected": {"payment": "336.68"}}, "payment is 336.67, stated 336.68"),
+        ({"terms": EXAMPLE, "expected": {}}, "refused: expected states no figure"),
+        ({"terms": EXAMPLE, "expected": {"payoff": "1.00"}}, "refused: expected has a figure of no known meaning: payoff"),
+        (
+            {"advances": [], "payments": [], "unit_period": {"kind": "days", "count": 7.5}},
+            "malformed: ValueError: invalid literal for int() with base 10: '7.5'",
+        ),
+        ({"terms": {**EXAMPLE, "term_months": 10**9}, "expected": {}}, "refused: term_months must be a whole number from 1"),
+    ],
+)
+def test_nothing_passes_that_was_not_compared(
+    write: Write, capsys: pytest.CaptureFixture[str], case: dict[str, Any], outcome: str
+) -> None:
+    assert run(write([case])) == (0 if outcome == "pass" else 1)
+    row = capsys.readouterr().out.splitlines()[1]
+    assert row.split(maxsplit=2)[2].startswith(outcome)
+
+
 def test_formats_are_recognised_whatever_the_file_is_called(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     paths = [
         write([independent.amortization(3)], name="apr.json"),
@@ -102,6 +141,8 @@ def test_a_directory_is_its_json_files(write: Write, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
+        (b"", "is empty"),
+        (b" \n", "is empty"),
         (b"{", "is not JSON"),
         (b"\xff\xfe{}", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),

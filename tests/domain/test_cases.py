@@ -12,7 +12,8 @@ from cli.cases import FORMATS, Run, read_file, run_case
 from cli.cases import amortization as amortization_format
 from cli.cases import apr as apr_format
 from cli.cases import daycount as daycount_format
-from tests.domain import cases, independent
+from cli.cases import servicing as servicing_format
+from tests.domain import cases, independent, independent_servicing
 
 FILES = ("example_loan.json", "amortization.json", "daycount.json", "apr.json", "instalment_servicing.json")
 
@@ -47,6 +48,14 @@ MADE: list[tuple[Callable[[int], dict[str, Any]], Run, int]] = [
     (independent.day_count, daycount_format.run, 400),
     (independent.annual_rate, apr_format.run, 60),
 ]
+
+
+def test_serviced_loans_made_anew() -> None:
+    document = {"products": independent_servicing.PRODUCTS}
+    for seed in range(700):
+        case = independent_servicing.serviced(seed)
+        difference = run_case(servicing_format.run, document, case)
+        assert difference is None, f"seed {seed}: {difference}"
 
 
 @pytest.mark.parametrize(("make", "run", "count"), MADE, ids=["amortization", "daycount", "apr"])

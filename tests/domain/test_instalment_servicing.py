@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import copy
+import re
+from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from cli.cases import servicing
+from cli.cases.timeline import Timeline
+from domain.errors import Refusal
 from tests.domain import cases
 
 NAME = "instalment_servicing.json"
@@ -69,3 +74,75 @@ def test_money_received_after_a_charge_off_is_shown_on_the_oldest_instalment(doc
     assert servicing.run(document, case) is None
     after["schedule"][1]["paid"] = "16.52"
     assert "row 2 paid" in str(servicing.run(document, case))
+
+
+def edited(document: dict[str, Any], case_id: str, edit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    case = copy.deepcopy(next(case for case in document["cases"] if case["id"] == case_id))
+    edit(case)
+    return case
+
+
+def without_figures(case: dict[str, Any]) -> None:
+    case["timeline"][-1] = {"kind": "expect", "as_of": case["timeline"][-1]["as_of"]}
+
+
+def reverse_twice(case: dict[str, Any]) -> None:
+    case["timeline"].append(next(entry for entry in case["timeline"] if entry["kind"] == "reverse_transaction"))
+
+
+@pytest.mark.parametrize(
+    ("case_id", "edit", "reason"),
+    [
+        ("C3152", lambda case: case["terms"].update(grace_interest_periods=1), "grace_interest_periods of the terms is 1"),
+        ("C3152", lambda case: case["terms"].update(interest_type="FLAT"), "interest_type of the terms is 'FLAT'"),
+        ("C3152", lambda case: case["terms"].update(n_installments=10**9), "n_installments must be a whole number"),
+        ("C3152", without_figures, "an expect entry states no figure"),
+        ("C3152", lambda case: case["timeline"][-1].update(balance="1.00"), "no known meaning: balance"),
+        ("C3152", lambda case: case.update(timeline=case["timeline"][:-1]), "the timeline has no expect entry"),
+        ("C3152", lambda case: case["timeline"].insert(1, case["timeline"][1]), "disbursed twice"),
+        (
+            "C3234",
+            lambda case: case["timeline"].insert(1, case["timeline"][4]),
+            "'payment' stands before the loan is disbursed",
+        ),
+        ("C3528", reverse_twice, "the payment of 2025-01-27 is reversed already"),
+        ("C3528", lambda case: case["timeline"][7].update(type="Chargeback"), "only a Repayment can be reversed"),
+        ("C3528", lambda case: case["timeline"][7].update(original_date="2025-01-28"), "no payment number 0 among 0"),
+        ("C3445", lambda case: case["timeline"][-2].update(of_payment_nr=3), "no payment number 3 among 2"),
+        ("C3213", lambda case: case["timeline"][1].update(rule="REAMORTIZATION"), "'REAMORTIZATION' for money in advance"),
+    ],
+)
+def test_what_cannot_be_replayed_or_compared_is_refused(
+    document: dict[str, Any], case_id: str, edit: Callable[[dict[str, Any]], None], reason: str
+) -> None:
+    with pytest.raises(Refusal, match=re.escape(reason)):
+        servicing.run(document, edited(document, case_id, edit))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("compounding", "DAILY"), ("charge_off_behaviour", "ACCELERATE_MATURITY"), ("days_in_year", "364")]
+)
+def test_an_option_of_a_product_that_the_engine_has_not_is_refused(
+    document: dict[str, Any], option: str, value: str
+) -> None:
+    case = next(case for case in document["cases"] if case["id"] == "C3213")
+    product = document["products"][case["product"]] | {option: value}
+    with pytest.raises(Refusal, match=value):
+        servicing.run({"products": {case["product"]: product}}, case)
+
+
+def test_an_expectation_of_another_day_is_a_difference(document: dict[str, Any]) -> None:
+    case = edited(document, "C3152", lambda case: case["timeline"][-1].update(as_of="2023-12-13"))
+    assert servicing.run(document, case) == "expect 1 as of 2023-12-13, business date is 2023-12-12, stated 2023-12-13"
+
+
+def test_repayments_follow_their_own_rule_for_money_in_advance(document: dict[str, Any]) -> None:
+    """C3289 pays ahead under LAST_INSTALLMENT as the rule of any transaction; as the rule of repayments it is the same."""
+    for kind, passes in (("REPAYMENT", True), ("PAYOUT_REFUND", False)):
+        case = edited(document, "C3289", lambda case, kind=kind: case["timeline"][1].update(transaction_type=kind))
+        assert (servicing.run(document, case) is None) is passes
+
+
+def test_a_rate_given_as_a_number_is_the_decimal_that_is_written(document: dict[str, Any]) -> None:
+    case = edited(document, "C3153", lambda case: case["terms"].update(nominal_annual_rate_percent=9.4822))
+    assert Timeline(document["products"][case["product"]], case["terms"]).loan_terms().annual_rate == Fraction("0.094822")
