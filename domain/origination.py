@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -43,7 +43,7 @@ class Booked:
 
     Amount financed = principal less the prepaid finance charge; finance charge = interest, instalment fees and the
     prepaid finance charge; total of payments = the sum of the two. `apr` in percent with 4 decimals, None where no rate
-    solves the equation.
+    solves the equation (`why_no_apr` says why).
     """
 
     schedule: Schedule
@@ -318,15 +318,14 @@ def disclose(terms: LoanTerms, rows: tuple[Row, ...], level_payment: int) -> Boo
 
     The flat fee of every instalment is part of the finance charge (12 CFR 1026.4(b)(2)).
     """
-    fee, prepaid = terms.program.instalment_fee, terms.prepaid_finance_charge
+    prepaid = terms.prepaid_finance_charge
     total = sum(row.payment for row in rows)
     schedule = Schedule(rows, level_payment, total - terms.principal, total)
-    payments = [(terms.contract_date, prepaid), *((row.due_date, row.payment + fee) for row in rows)]
     try:
-        rate = round_apr(apr([(terms.contract_date, terms.principal)], payments, _unit_period(terms)), APR_PLACES)
+        rate = round_apr(_apr(terms, [(row.due_date, row.payment) for row in rows]), APR_PLACES)
     except InvalidTerms:
         rate = None
-    charged = fee * len(rows)
+    charged = terms.program.instalment_fee * len(rows)
     return Booked(
         schedule=schedule,
         amount_financed=terms.principal - prepaid,
@@ -334,6 +333,22 @@ def disclose(terms: LoanTerms, rows: tuple[Row, ...], level_payment: int) -> Boo
         total_of_payments=total + charged,
         apr=rate,
     )
+
+
+def why_no_apr(terms: LoanTerms, payments: Iterable[tuple[date, int]]) -> str | None:
+    """Why a loan has no APR, in a sentence; None where it has one. `payments`: due date and minor units of each booked
+    instalment."""
+    try:
+        _apr(terms, payments)
+    except InvalidTerms as refused:
+        return refused.detail
+    return None
+
+
+def _apr(terms: LoanTerms, payments: Iterable[tuple[date, int]]) -> Decimal:
+    fee = terms.program.instalment_fee
+    flows = [(terms.contract_date, terms.prepaid_finance_charge), *((due, payment + fee) for due, payment in payments)]
+    return apr([(terms.contract_date, terms.principal)], flows, _unit_period(terms))
 
 
 def _unit_period(terms: LoanTerms) -> UnitPeriod | None:

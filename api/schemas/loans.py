@@ -17,7 +17,7 @@ from api.schemas.programs import Program
 from domain.instalment_payments import InstalmentPayment
 from domain.loan import SETTLED, InstalmentStatus, LoanState, LoanStatus, PayoffQuote
 from domain.money import parse_amount
-from domain.origination import months_of_periods
+from domain.origination import months_of_periods, why_no_apr
 from domain.program import Frequency
 from domain.rounding import round_minor
 from services.loans import Position
@@ -145,7 +145,8 @@ class LoanDetail(Loan):
     deferred_periods: int = Field(description=DEFERRED)
     due_days: list[int] = Field(description=DUE_DAYS)
     prepaid_finance_charge: Money = Field(description=PREPAID)
-    apr: str | None = Field(description="percent, as booked", examples=["4.4966"])
+    apr: str | None = Field(description="percent, as booked; null where no rate solves its equation", examples=["4.4966"])
+    apr_reason: str | None = Field(description="why `apr` is null; null where it is not", examples=[None])
     amount_financed: Money = Field(description="as booked")
     finance_charge: Money = Field(description="as booked")
     total_of_payments: Money = Field(description="as booked")
@@ -245,8 +246,14 @@ def loan_detail_of(row: RowMapping, position: Position, booked: RowMapping, **ex
         values[name] = row[name]
     for name in ("apr", "finance_charge", "total_of_payments"):
         values[name] = booked[name]
+    values["apr_reason"] = None if booked["apr"] else why_no_apr(position.terms, _agreed(booked["rows"]))
     values["amount_financed"] = booked["total_of_payments"] - booked["finance_charge"]
     return LoanDetail.model_validate(values)
+
+
+def _agreed(rows: Sequence[Mapping[str, str]]) -> list[tuple[date, int]]:
+    """Due date and payment (minor units) of each booked instalment."""
+    return [(date.fromisoformat(row["due_date"]), parse_amount(row["payment"])) for row in rows]
 
 
 def current_schedule_of(

@@ -39,6 +39,7 @@ async def test_a_loan_is_booked_with_its_schedule_and_disclosures(admin: ApiClie
         "finance_charge": "708.31",
         "total_of_payments": "10708.31",
         "apr": "4.4966",
+        "apr_reason": None,
         "maturity_date": "2023-09-09",
         "payoff": None,
         "source": "api",
@@ -49,6 +50,16 @@ async def test_a_loan_is_booked_with_its_schedule_and_disclosures(admin: ApiClie
     first, last = booked["items"][0], booked["items"][-1]
     assert (first["due_date"], first["interest"], first["payment"]) == ("2020-10-09", "36.99", "297.47")
     assert (last["due_date"], last["payment"], last["balance"]) == ("2023-09-09", "296.86", "0.00")
+
+
+async def test_a_loan_without_an_apr_says_why(admin: ApiClient) -> None:
+    """A cent is financed of 10,000,000.00: what is paid a month later is more than 10 ** 9 times as much."""
+    program = await make_program(admin, {**EXAMPLE_TERMS, "limits": {}})
+    fee = {"principal_amount": "10000000.00", "prepaid_finance_charge": "9999999.99", "term_months": 1}
+    loan = await make_loan(admin, program_id=program, disbursed=False, **fee)
+    reason = "No annual percentage rate: no rate makes the payments worth the advances."
+    assert (loan["apr"], loan["apr_reason"]) == (None, reason)
+    assert (await admin.get(f"{LOANS}/{loan['id']}")).json()["apr_reason"] == reason
 
 
 async def test_a_loan_is_booked_with_what_shapes_its_schedule(admin: ApiClient) -> None:

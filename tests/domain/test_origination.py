@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from domain.origination import (
     check_terms,
     months_of_periods,
     periods_of_months,
+    why_no_apr,
 )
 from domain.program import DueDateRoll, FirstPeriod, Frequency, Limits, PeriodInterest, Program
 from domain.terms import LoanTerms
@@ -30,6 +32,26 @@ def test_the_example_loan_is_booked_as_printed() -> None:
     assert (booked.schedule.level_payment, booked.schedule.rows[-1].payment) == (29_747, 29_686)
     assert (booked.schedule.finance_charge, booked.schedule.total_of_payments) == (70_831, 1_070_831)
     assert str(booked.apr) == "4.4966"
+
+
+@pytest.mark.parametrize(
+    ("changes", "payments", "reason"),
+    [
+        # a cent is financed, and a month later 10 ** 9 times as much is paid and its interest
+        ({"principal": 10**9, "prepaid_finance_charge": 10**9 - 1, "periods": 1}, None, "no rate makes the payments worth"),
+        ({}, [(date(2020, 10, 9), 999_999)], "the payments are less than the advances"),
+        ({}, None, None),
+    ],
+)
+def test_a_loan_without_an_apr_says_why(
+    changes: dict[str, Any], payments: list[tuple[date, int]] | None, reason: str | None
+) -> None:
+    terms = replace(EXAMPLE, **changes)
+    booked = book(terms)
+    why = why_no_apr(terms, payments or [(row.due_date, row.payment) for row in booked.schedule.rows])
+    assert (why is None) == (reason is None)
+    assert reason is None or reason in str(why)
+    assert payments or (booked.apr is None) == (why is not None)
 
 
 @pytest.mark.parametrize("periods", [1, 2, 4, 12, 60])
