@@ -2,8 +2,9 @@
 
 Each mutation of tests/mutation/mutations.txt is made in a copy of the repository, never in the tree. There the tests of
 the domain run until the first failure, the most telling ones first, and if none fails the properties, few of them. A
-mutation no test notices survives. Exit code 1: one survives, its text is no longer in the file exactly once, or the tests
-fail without any. WORD: only mutations whose file or description has it.
+mutation no test notices survives. Exit code 1: one survives, the list is out of date (the text to be replaced is not in
+its file exactly once, or with the other the file is no module), or the tests fail without any. WORD: only mutations whose
+file or description has it.
 """
 
 from __future__ import annotations
@@ -76,9 +77,27 @@ def read(text: str) -> Iterator[Mutation]:
             yield Mutation(file, breaks, old, new)
 
 
-def stale(mutation: Mutation) -> bool:
-    """Whether the text to be replaced is not in its file exactly once."""
-    return path_of(mutation, ROOT).read_text().count(mutation.old) != 1
+def fault(mutation: Mutation) -> str | None:
+    """Why a mutation cannot be made; None when it can. One the file could not be imported with would prove nothing: any
+    test notices that."""
+    path = path_of(mutation, ROOT)
+    if not path.is_file():
+        return f"domain/{path.name} is gone"
+    whole = path.read_text()
+    if not mutation.old or (count := whole.count(mutation.old)) != 1:
+        return f"the text to be replaced stands {count if mutation.old else 0} times in domain/{path.name}, not once"
+    if mutation.old == mutation.new:
+        return "it changes nothing"
+    try:
+        compile(mutated(mutation, whole), path.name, "exec")
+    except SyntaxError as error:
+        return f"domain/{path.name} would be no Python any more: {error}"
+    return None
+
+
+def mutated(mutation: Mutation, whole: str) -> str:
+    """The text of its file with the mutation made."""
+    return whole.replace(mutation.old, mutation.new)
 
 
 def path_of(mutation: Mutation, root: Path) -> Path:
@@ -128,7 +147,7 @@ def judge(mutation: Mutation, copies: SimpleQueue[Path]) -> Verdict:
     where, start = copies.get(), perf_counter()
     path = path_of(mutation, where)
     whole = path.read_text()
-    path.write_text(whole.replace(mutation.old, mutation.new))
+    path.write_text(mutated(mutation, whole))
     try:
         return Verdict(mutation, first_failure(where, telling(mutation.file)), perf_counter() - start)
     finally:
@@ -147,9 +166,8 @@ def show(number: int, verdict: Verdict) -> None:
 def main(words: list[str]) -> int:
     known = read(LIST.read_text())
     chosen = [m for m in known if not words or any(word in f"{m.file}: {m.breaks}" for word in words)]
-    gone = [mutation for mutation in chosen if stale(mutation)]
-    for mutation in gone:
-        print(f"Not in {mutation.file} exactly once ({mutation.breaks}):\n{mutation.old}\n", file=sys.stderr)
+    faults = {mutation: why for mutation in chosen if (why := fault(mutation))}
+    tell(faults)
     with tempfile.TemporaryDirectory(prefix="perdiem-mutation-") as parent:
         copies: SimpleQueue[Path] = SimpleQueue()
         for number in range(WORKERS):
@@ -162,14 +180,23 @@ def main(words: list[str]) -> int:
             return 1
         survivors = []
         with ThreadPoolExecutor(WORKERS) as pool:
-            for number, verdict in enumerate(pool.map(lambda m: judge(m, copies), [m for m in chosen if m not in gone]), 1):
+            for number, verdict in enumerate(
+                pool.map(lambda m: judge(m, copies), [m for m in chosen if m not in faults]), 1
+            ):
                 show(number, verdict)
                 if verdict.noticed_by is None:
                     survivors.append(verdict.mutation)
-    print(f"{len(chosen) - len(gone) - len(survivors)} of {len(chosen)} mutations noticed")
+    print(f"{len(chosen) - len(faults) - len(survivors)} of {len(chosen)} mutations noticed")
     for mutation in survivors:
         print(f"Survives: {mutation.file}: {mutation.breaks}")
-    return 1 if gone or survivors else 0
+    tell(faults)
+    return 1 if faults or survivors else 0
+
+
+def tell(faults: dict[Mutation, str]) -> None:
+    """Say which mutations the list has that cannot be made."""
+    for mutation, why in faults.items():
+        print(f"Out of date: {mutation.file}: {mutation.breaks}: {why}; change it in {LIST.name}.", file=sys.stderr)
 
 
 if __name__ == "__main__":
