@@ -14,13 +14,17 @@ from typing import Final, get_args
 @dataclass(frozen=True, slots=True)
 class RateChanged:
     """The yearly rate is `rate` from the effective date on, to before `until` (None: for good), when the former one
-    holds again. `keep_payment`: the payment stays and the last instalment settles; else the rest is amortized anew. A
-    rate cap (50 USC 3937) is one with `until` and its `reason`."""
+    holds again. `keep_payment`: the payment stays and the last instalment settles; else the rest is amortized anew.
+
+    `cap`: `rate` is the most the loan bears on those days: a rate that is lower stays, and one that is agreed in between
+    or before counts again afterwards. So a servicemember's loan is capped at 6 % (50 USC 3937), whatever its rate.
+    """
 
     rate: Fraction
     until: date | None
     keep_payment: bool
     reason: str | None = None
+    cap: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

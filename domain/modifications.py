@@ -27,6 +27,7 @@ from domain.money import format_amount, format_rate
 from domain.plan import Plan, Until, extended, moved
 from domain.program import Frequency
 from domain.projection import pays_level, project
+from domain.rates import Rates
 from domain.remaking import rest_of
 from domain.working import Book, OpenRow
 
@@ -69,13 +70,17 @@ def modify(book: Book, body: Modification, on: date) -> None:
 
 def _change_rate(book: Book, body: RateChanged, on: date) -> None:
     """A new payment while the rate is reduced is the one that would amortize the loan at that rate for good; the one
-    after it amortizes what is left then."""
+    after it amortizes what is left then. A cap that no rate reaches changes nothing else."""
     highest = book.terms.program.limits.max_rate
     if not 0 <= body.rate <= highest:
         raise InvalidInput.at("/rate", f"must be from 0 to {format_rate(highest)}, what the program allows")
     if body.until is not None and body.until <= on:
         raise InvalidInput.at("/until", f"must be after the effective date, {on}")
-    book.rates = book.rates.changed(on, body.rate, body.until)
+    before = book.rates
+    book.rates = _with_rate(before, body, on, body.until)
+    end = body.until or book.plan.due_dates[-1]
+    if body.cap and book.rates.weight(on, end) == before.weight(on, end):
+        return
     first = _first_after(book.plan, on)
     plan = book.plan.at_rates(book.rates, first)
     if body.keep_payment:
@@ -86,9 +91,13 @@ def _change_rate(book: Book, body: RateChanged, on: date) -> None:
         book.plan = _level(book, plan, on)
         return
     number = next(index for index, due in enumerate(plan.due_dates) if due > body.until)
-    for_good = book.plan.at_rates(book.rates.changed(on, body.rate), first)
+    for_good = book.plan.at_rates(_with_rate(before, body, on, None), first)
     reduced = Until(number, _level(book, for_good, on).level_payment)
     book.plan = _level(book, plan, on, reduced if number > first else None)
+
+
+def _with_rate(rates: Rates, body: RateChanged, on: date, until: date | None) -> Rates:
+    return rates.capped_at(body.rate, on, until) if body.cap else rates.changed(on, body.rate, until)
 
 
 def _defer(book: Book, body: Deferred, on: date) -> None:

@@ -23,20 +23,25 @@ class Segment(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Rates:
     """`first` until the first of `changes` (day from which, rate of one a year), which ascend by day. In the intervals
-    of `stopped` (from, until; `until` not included) nothing is borne, whatever the rate."""
+    of `capped` (from, until, rate; `until` not included, None: for good) no more than that rate is borne, and in those
+    of `stopped` (from, until) nothing, whatever is agreed."""
 
     first: Fraction
     changes: tuple[tuple[date, Fraction], ...] = ()
     stopped: tuple[tuple[date, date], ...] = ()
+    capped: tuple[tuple[date, date | None, Fraction], ...] = ()
 
     @property
     def constant(self) -> bool:
         """Whether one rate holds for good."""
-        return not self.changes and not self.stopped
+        return not (self.changes or self.stopped or self.capped)
 
     def on(self, day: date) -> Fraction:
         """The rate that `day` bears."""
-        return Fraction(0) if any(start <= day < end for start, end in self.stopped) else self._agreed(day)
+        if any(start <= day < end for start, end in self.stopped):
+            return Fraction(0)
+        caps = (cap for start, end, cap in self.capped if start <= day and (end is None or day < end))
+        return min((self._agreed(day), *caps))
 
     def _agreed(self, day: date) -> Fraction:
         index = bisect_right(self.changes, day, key=_day)
@@ -47,6 +52,7 @@ class Rates:
         if end <= start:
             return []
         cuts = {day for day, _ in self.changes} | {day for interval in self.stopped for day in interval}
+        cuts |= {day for start, until, _ in self.capped for day in (start, until) if day is not None}
         days = [start, *sorted(day for day in cuts if start < day < end), end]
         return [Segment(day, days[index], self.on(day)) for index, day in enumerate(days[:-1], 1)]
 
@@ -65,6 +71,10 @@ class Rates:
         kept = [change for change in self.changes if change[0] < start]
         later = [] if until is None else [(until, self._agreed(until)), *(c for c in self.changes if c[0] > until)]
         return replace(self, changes=(*kept, (start, rate), *later))
+
+    def capped_at(self, rate: Fraction, start: date, until: date | None = None) -> Rates:
+        """These rates, but no more than `rate` on the days from `start` (to before `until`), whatever is agreed later."""
+        return replace(self, capped=(*self.capped, (start, until, rate)))
 
     def stopped_for(self, start: date, until: date) -> Rates:
         """These rates, but nothing is borne on the days from `start` to before `until`."""

@@ -147,15 +147,17 @@ class NonAccrualSetAction(ActionRequest):
 
 
 class RateChangedAction(ActionRequest):
-    """Change the rate from the effective date on, to before `until` (default: for good). Needs an admin."""
+    """Change the rate from the effective date on, to before `until` (default: for good), or cap it: a servicemember's loan
+    bears no more than 6 % for the days of the service (50 USC 3937). Needs an admin."""
 
     kind: Literal["rate_changed"]
     rate: RateString = Field(examples=["0.06"])
     until: Date | None = None
     keep_payment: Flag = Field(False, description="the last instalment settles; else the rest is amortized anew")
+    cap: Flag = Field(False, description="`rate` is the most the loan bears on those days; a lower rate stays")
 
     def body(self, name: str) -> EventBody:
-        return RateChanged(self.rate, self.until, self.keep_payment, self.reason)
+        return RateChanged(self.rate, self.until, self.keep_payment, self.reason, self.cap or None)
 
 
 class DeferredAction(ActionRequest):

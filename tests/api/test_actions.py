@@ -56,6 +56,19 @@ async def test_a_modification_shows_the_schedule_after_it(loan_officer: ApiClien
     assert [row["payment"] for row in now] == [row["payment"] for row in found["schedule"]["items"]]
 
 
+async def test_a_rate_is_capped_and_one_below_the_cap_stays(admin: ApiClient, loan_id: UUID) -> None:
+    """The loan bears 4.5 %: a cap of 6 % for a servicemember changes no instalment, a rate of 6 % does."""
+    before = (await admin.get(f"/api/v1/loans/{loan_id}/schedule")).json()["items"]
+    six = RATE | {"rate": "0.06", "until": "2021-06-01"}
+    capped = (await admin.post(url(loan_id, preview=True), json=six | {"cap": True})).json()
+    raised = (await admin.post(url(loan_id, preview=True), json=six)).json()
+    assert (capped["data"]["cap"], raised["data"]["cap"]) == (True, None)
+    interest = [
+        [row["interest"] for row in rows] for rows in (before, capped["schedule"]["items"], raised["schedule"]["items"])
+    ]
+    assert interest[0] == interest[1] != interest[2]
+
+
 async def test_a_repeated_request_with_a_key_acts_once(loan_officer: ApiClient, loan_id: UUID) -> None:
     key = {"Idempotency-Key": "one-fee"}
     answers = [await loan_officer.post(url(loan_id), json=FEE, headers=key) for _ in range(2)]

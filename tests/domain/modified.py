@@ -89,7 +89,13 @@ def modifications(on: date) -> st.SearchStrategy[EventBody]:
     """Modifications effective on `on`; some cannot be."""
     ahead = st.integers(1, 120).map(lambda n: on + timedelta(days=n))
     return st.one_of(
-        st.builds(RateChanged, st.integers(0, 3600).map(lambda n: Fraction(n, 10_000)), st.none() | ahead, st.booleans()),
+        st.builds(
+            RateChanged,
+            st.integers(0, 3600).map(lambda n: Fraction(n, 10_000)),
+            st.none() | ahead,
+            st.booleans(),
+            cap=st.sampled_from([None, True]),
+        ),
         st.builds(Deferred, st.integers(1, 3), st.booleans(), st.booleans()),
         st.builds(Forborne, ahead, st.booleans(), st.none() | st.integers(0, 5_000)),
         st.builds(Extended, st.integers(1, 6), st.booleans()),

@@ -145,6 +145,27 @@ class TestRateChange:
         last = loan.instalments[-1]
         assert last.interest == round(last.principal * Fraction(12, 1200))
 
+    @pytest.mark.parametrize("keep_payment", [True, False])
+    def test_a_servicemember_s_loan_bears_no_more_than_six_percent(self, keep_payment: bool) -> None:
+        """50 USC 3937 (a)(1): 12 % becomes 6 %, and what is less stays as it is, payment and all."""
+        service = RateChanged(SIX, day(6, 16), keep_payment, "active duty", cap=True)
+        plain = replace(service, cap=None)
+        assert state((ON, service)) == state((ON, plain))
+        at_four = replace(TERMS, annual_rate=Fraction(4, 100))
+        paid = tuple((when, 110_000) for when, _ in PAID)
+        assert state((ON, service), terms=at_four, paid=paid) == state(terms=at_four, paid=paid)
+        assert state((ON, plain), terms=at_four, paid=paid) != state(terms=at_four, paid=paid)
+
+    def test_a_rate_agreed_within_a_cap_counts_after_it(self) -> None:
+        cap = RateChanged(SIX, day(5), keep_payment=True, cap=True)
+        raised = RateChanged(Fraction(15, 100), None, keep_payment=True)
+        loan = state((ON, cap), (day(3, 20), raised), on=day(3, 20))
+        # April bears 6 % still, May 15 %
+        april, may = table(loan, 4, 5)
+        balance = 1_200_000 - sum(row.principal for row in loan.instalments[:3])
+        assert april[3] == round(balance * Fraction(6, 1200))
+        assert may[3] == round((balance - april[2]) * Fraction(15, 1200))
+
     def test_the_same_rate_changes_nothing(self) -> None:
         unchanged, changed = state(), state((ON, RateChanged(TERMS.annual_rate, None, keep_payment=True)))
         assert changed == unchanged
@@ -490,6 +511,7 @@ def test_only_an_active_loan_is_modified(body: Modification) -> None:
     [
         RateChanged(Fraction(599, 10_000), day(6), False, "reduction"),
         RateChanged(SIX, None, True),
+        RateChanged(SIX, day(6), False, "active duty", cap=True),
         Deferred(2, True, False),
         Forborne(day(6), False, 5000),
         Forborne(day(6), True, None),

@@ -42,6 +42,17 @@ def test_stopped_interest_stays_stopped_whatever_the_rate_becomes() -> None:
     assert Rates(TWELVE).stopped_for(MARCH, MARCH).constant
 
 
+def test_a_cap_is_the_most_that_is_borne_on_its_days_whatever_is_agreed() -> None:
+    rates = Rates(TWELVE).capped_at(SIX, MARCH, JUNE)
+    assert [segment.rate for segment in rates.segments(JANUARY, date(2024, 7, 1))] == [TWELVE, SIX, TWELVE]
+    assert (rates.changed(APRIL, Fraction(3, 100)).on(APRIL), rates.changed(APRIL, Fraction(1, 5)).on(APRIL)) == (
+        Fraction(3, 100),
+        SIX,
+    )
+    assert Rates(Fraction(3, 100)).capped_at(SIX, MARCH).on(JUNE) == Fraction(3, 100)
+    assert Rates(TWELVE).capped_at(SIX, MARCH).stopped_for(APRIL, JUNE).on(APRIL) == NOTHING
+
+
 def test_what_a_stretch_bears_is_the_sum_over_its_days() -> None:
     rates = Rates(TWELVE).changed(MARCH, SIX)
     # 9 nights from 1 to 10 March at 12 %, 22 from 10 March to 1 April at 6 %
@@ -54,17 +65,24 @@ def test_what_a_stretch_bears_is_the_sum_over_its_days() -> None:
 days = st.integers(0, 400).map(lambda n: JANUARY + timedelta(days=n))
 some_rates = st.integers(0, 3000).map(lambda n: Fraction(n, 10_000))
 changes = st.tuples(st.just("change"), days, some_rates, st.none() | st.integers(1, 200))
+caps = st.tuples(st.just("cap"), days, some_rates, st.none() | st.integers(1, 200))
 stops = st.tuples(st.just("stop"), days, st.none(), st.integers(0, 200))
 
 
-@given(some_rates, st.lists(changes | stops, max_size=6), days, st.integers(0, 200))
+@given(some_rates, st.lists(changes | caps | stops, max_size=6), days, st.integers(0, 200))
 def test_the_segments_are_the_days(
     first: Fraction, made: list[tuple[str, date, Fraction, int]], start: date, n: int
 ) -> None:
     rates = Rates(first)
     for kind, day, rate, length in made:
         until = None if length is None else day + timedelta(days=length)
-        rates = rates.changed(day, rate, until) if kind == "change" else rates.stopped_for(day, until or day)
+        match kind:
+            case "change":
+                rates = rates.changed(day, rate, until)
+            case "cap":
+                rates = rates.capped_at(rate, day, until)
+            case _:
+                rates = rates.stopped_for(day, until or day)
     end = start + timedelta(days=n)
     assert rates.weight(start, end) == sum((rates.on(start + timedelta(days=k)) for k in range(n)), Fraction(0))
     cut = rates.segments(start, end)

@@ -177,7 +177,7 @@ def modification(kind: Modify, today: date, level: int, number: int, days: int, 
         case Modify.RATE:
             return RateChanged(rate, None, one)
         case Modify.RATE_FOR_A_WHILE:
-            return RateChanged(min(rate, Fraction(6, 100)), until, one, "active duty")
+            return RateChanged(min(rate, Fraction(6, 100)), until, one, "active duty", other or None)
         case Modify.DEFER:
             return Deferred(1 + number % 4, one, other)
         case Modify.FORBEAR:
