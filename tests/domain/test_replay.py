@@ -6,14 +6,16 @@ import json
 from datetime import date, timedelta
 from fractions import Fraction
 from pathlib import Path
+from time import process_time
 
 import pytest
 
+from benchmarks.replay import loan as loan_of_a_payment_a_month
 from domain.errors import InvalidInput, InvalidTerms, WrongState
 from domain.events import Disbursed, Event, PaymentReceived, PaymentSettled
 from domain.loan import InstalmentStatus, LoanState, LoanStatus, state_hash
 from domain.money import parse_amount
-from domain.program import ExtraMoney, FirstPeriod, PeriodInterest, Program
+from domain.program import ExtraMoney, FirstPeriod, InterestMethod, PeriodInterest, Program
 from domain.replay import check_payment, preview, replay
 from domain.terms import LoanTerms
 from tests.domain.loans import EXAMPLE, LEVEL, assert_books_agree, boarded, disbursed, events, run, state, under
@@ -35,6 +37,18 @@ def test_the_schedule_is_the_contract() -> None:
     assert (SCHEDULE[0].interest, SCHEDULE[35].payment, SCHEDULE[35].due_date) == (3699, 29686, date(2023, 9, 9))
     assert sum(row.principal for row in SCHEDULE) == EXAMPLE.principal
     assert (SCHEDULE[0].period_start, SCHEDULE[1].period_start) == (START, date(2020, 10, 9))
+
+
+@pytest.mark.parametrize("method", list(InterestMethod))
+def test_ten_years_are_replayed_in_milliseconds(method: InterestMethod) -> None:
+    """120 payments, one of them backdated: 4, 7 and 15 ms where this was written; the bound leaves a slow machine room."""
+    terms, happened = loan_of_a_payment_a_month(method, years=10)
+    spent = []
+    for _ in range(5):
+        start = process_time()
+        replay(terms, happened, date(2030, 12, 31))
+        spent.append(process_time() - start)
+    assert min(spent) < 0.15
 
 
 @pytest.mark.skipif(not CASE.exists(), reason="the case file of the example loan is not beside the repository")

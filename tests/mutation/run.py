@@ -38,7 +38,12 @@ TELLING: Final = {
     "events": ("replay", "history"),
     "recovery": ("charge_off",),
     "projection": ("modifications",),
-    "opening": ("boarding",),
+    "opening": ("boarding", "found_by_histories"),
+    "origination": ("origination", "schedule_shapes"),
+    "apr": ("apr", "cases", "boarding"),
+    "correction": ("history",),
+    "shortfall": ("unapplied", "history"),
+    "repayment_period": ("recalculated",),
     "snapshot": ("replay", "loan"),
     "working": ("late_fees",),
 }

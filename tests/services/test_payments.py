@@ -11,12 +11,13 @@ from sqlalchemy import select, update
 
 from domain.errors import Conflict, InvalidInput, WrongState
 from domain.events import ChargedFee, FeeCharged
-from infra.db.models.servicing import borrowers, payment_instruments, payments
+from infra.db.models.servicing import borrowers, loan_events, payment_instruments, payments
 from infra.db.models.tenancy import audit_log
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services.payments import PaymentRecord, RecordPayment, preview, record, settle
 from services.replaying import apply_event, lock_loan
+from tests.conftest import MakeTenant
 from tests.services.lending import (
     UowOf,
     accounts_of,
@@ -44,6 +45,26 @@ async def test_the_first_instalment_on_its_due_date(uow_of: UowOf, tenant: UUID)
         net = await accounts_of(uow, loan_id)
         assert net == {1000: -9_702_53, 1010: 0, 1100: 9_739_52, 1110: 0, 4000: -36_99}
         await assert_consistent(uow, loan_id)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Niue", "Pacific/Kiritimati"])
+async def test_money_counts_on_the_business_date_whatever_day_it_is_in_the_zone(
+    uow_of: UowOf, make_tenant: MakeTenant, zone: str
+) -> None:
+    """The clocks of the two zones are 25 hours apart, so that a midnight is always between them: before or after it, a
+    payment counts, and is posted, on the business date, and the interest before it in its month."""
+    tenant = await make_tenant(zone=zone)
+    loan_id = await active_loan(uow_of, tenant)
+    await jump(uow_of, tenant, date(2020, 9, 30))
+    paid = await pay(uow_of, tenant, loan_id, 50_00)
+    assert paid.effective_date == date(2020, 9, 30)
+    async with uow_of(tenant) as uow:
+        entries = [(row["kind"], row["effective_date"], row["posting_date"]) for row in await journal_of(uow, loan_id)]
+        (event,) = await uow.all(select(loan_events).where(loan_events.c.loan_id == loan_id, loan_events.c.sequence == 2))
+    moved = [entry for entry in entries if entry[0] in ("payment", "settlement")]
+    assert moved == [(kind, date(2020, 9, 30), date(2020, 9, 30)) for kind in ("payment", "settlement")]
+    assert {entry[1:] for entry in entries if entry[0] == "accrual"} <= {(date(2020, 9, n),) * 2 for n in range(9, 31)}
+    assert event["recorded_business_date"] == date(2020, 9, 30)
 
 
 async def test_who_recorded_it_is_kept(uow_of: UowOf, tenant: UUID) -> None:

@@ -7,10 +7,13 @@ from datetime import date, timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
 
 from domain.errors import InvalidInput, NotFound
 from domain.events import Disbursed
 from domain.loan import state_hash
+from infra.db.models.servicing import booked_schedules, instalments
 from infra.ids import new_id
 from services.payments import RecordPayment, record
 from services.replaying import apply_event, load_loan, lock_loan
@@ -36,6 +39,20 @@ async def test_a_disbursed_loan_has_its_schedule_its_state_and_its_journal(uow_o
         assert row["processed_through"] == date(2020, 9, 9)
         assert await keys_of(uow, loan_id) == [("disbursed", "disbursement")]
         await assert_consistent(uow, loan_id)
+
+
+async def test_the_database_lets_a_loan_have_one_schedule(uow_of: UowOf, tenant: UUID) -> None:
+    """As it stands and as it was booked: each number is there once, as what is agreed is."""
+    loan_id = await active_loan(uow_of, tenant)
+    async with uow_of(tenant) as uow:
+        first, *_ = await uow.all(select(instalments).where(instalments.c.loan_id == loan_id).order_by(instalments.c.number))
+        with pytest.raises(IntegrityError, match="pk_instalments"):
+            async with uow.connection.begin_nested():
+                await uow.execute(insert(instalments), dict(first))
+        agreed = {"rows": [], "finance_charge": 0, "total_of_payments": 0}
+        await uow.add(booked_schedules, loan_id=loan_id, **agreed)
+        with pytest.raises(IntegrityError, match="pk_booked_schedules"):
+            await uow.add(booked_schedules, loan_id=loan_id, **agreed)
 
 
 async def test_a_loan_that_is_not_there_is_not_found(uow_of: UowOf, tenant: UUID) -> None:
