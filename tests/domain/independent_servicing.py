@@ -1,8 +1,8 @@
 """Serviced instalment loans made anew from a seed, by a plain program that shares no code with the engine.
 
 It follows the conventions printed in the README key of instalment_servicing.json: any interval and day count as long as
-nothing happens; then money that is due or past due, late, in parts, entered in any order, one payment perhaps reversed.
-Money in advance is left to the published cases.
+nothing happens; then money that is due or past due, late, in parts, entered in any order, one payment perhaps reversed;
+one payment in advance in the first period; a payoff of a loan paid on time.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Row:
 
 
 class Loan:
-    """`product` and the contract; `rows` after `processed`."""
+    """A loan of a product; percent a year, the rest as the terms of a case have it."""
 
     def __init__(
         self, product: dict[str, Any], principal: int, percent: str, start: date, count: int, unit: str, every: int
@@ -71,7 +71,7 @@ class Loan:
         self.product, self.principal, self.rate = product, principal, Fraction(percent) / 100
         self.unit, self.every = unit, every
         self.dates = [start, *(self._due(start, k) for k in range(1, count + 1))]
-        self.factors = [self._part(k, *self.dates[k : k + 2]) for k in range(count)]
+        self.factors = [self.part(k, *self.dates[k : k + 2]) for k in range(count)]
         self.level = self._level()
 
     def _due(self, start: date, k: int) -> date:
@@ -80,7 +80,7 @@ class Loan:
             return clipped(start.year + months // 12, months % 12 + 1, start.day)
         return start + timedelta(days=k * self.every * (7 if self.unit == "WEEKS" else 1))
 
-    def _part(self, k: int, first: date, last: date) -> Fraction:
+    def part(self, k: int, first: date, last: date) -> Fraction:
         """The part of the balance that the days from `first` to `last` of the k-th period bear, one day at a time."""
         start, due = self.dates[k], self.dates[k + 1]
         count = (last - first).days
@@ -115,7 +115,7 @@ class Loan:
     def _rest(self, k: int, balance: int, borne: Fraction, level: int, today: date) -> list[Row]:
         rows, last = [], len(self.factors) - 1
         for n in range(k, last + 1):
-            factor = self.factors[n] if today <= self.dates[n] else self._part(n, today, self.dates[n + 1])
+            factor = self.factors[n] if today <= self.dates[n] else self.part(n, today, self.dates[n + 1])
             interest = round(borne + balance * factor)
             principal = balance if n == last else min(balance, level - interest)
             rows.append(Row(principal, interest))
@@ -133,7 +133,7 @@ class Loan:
             if reached >= today or k == len(self.factors):
                 break
             until = min(self.dates[k + 1], today, *(day for day, _ in waiting[:1]))
-            borne += self._bearing(rows) * self._part(k, reached, until)
+            borne += self._bearing(rows) * self.part(k, reached, until)
             reached = until
             if until == self.dates[k + 1]:
                 lent = self.principal - sum(row.principal for row in rows)
@@ -177,7 +177,7 @@ class Loan:
 
 
 def serviced(seed: int) -> dict[str, Any]:
-    """A case of the format of instalment_servicing.json, under PRODUCTS."""
+    """A case of the format of instalment_servicing.json, with its products in it."""
     chance = Random(seed)
     name = chance.choice(list(PRODUCTS))
     still = not PRODUCTS[name]["interest_recalculation"] or chance.random() < 0.2
@@ -192,7 +192,7 @@ def serviced(seed: int) -> dict[str, Any]:
     timeline.insert(chance.choice([1, 2]), loan.expect([], start))
     if not still:
         timeline += happening(chance, loan)
-    return {"id": f"serviced{seed}", "product": name, "terms": terms, "timeline": timeline}
+    return {"id": f"serviced{seed}", "product": name, "terms": terms, "timeline": timeline, "products": PRODUCTS}
 
 
 def happening(chance: Random, loan: Loan) -> list[dict[str, Any]]:
@@ -219,6 +219,95 @@ def happening(chance: Random, loan: Loan) -> list[dict[str, Any]]:
         entered.insert(chance.randint(0, len(entered)), undone)
         entered.append({"kind": "reverse_transaction", "which": 1, "type": "Repayment", "original_date": wrong.isoformat()})
     return [on_day(today), *entered, {"kind": "close_of_business"}, loan.expect(paid, today)]
+
+
+def paid_ahead(seed: int) -> dict[str, Any]:
+    """One with a payment within its first period, put to the next instalments or to the last one."""
+    chance = Random(seed)
+    last = chance.random() < 0.4
+    loan, terms, name = recalculated(chance, chance.choice([4, 6, 12]))
+    product = loan.product | {"in_advance_rule_default": "LAST_INSTALLMENT" if last else "NEXT_INSTALLMENT"}
+    start, due = loan.dates[:2]
+    today = start + timedelta(days=chance.randrange(1, (due - start).days))
+    most = loan.level // 2 if last else 5 * loan.level // 2
+    amount = chance.choice([min(loan.level, most), chance.randint(1, most)])
+    rows = ahead(loan, today, amount, last=last)
+    schedule, balance = [], loan.principal
+    for n, row in enumerate(rows, 1):
+        balance -= row.principal
+        due_amount, paid = row.principal + row.interest, row.principal_paid + row.interest_paid
+        figures = {"balance_after": balance, "principal": row.principal, "interest": row.interest, "due": due_amount}
+        figures |= {"paid": paid, "paid_in_advance": paid, "paid_late": 0, "outstanding": due_amount - paid}
+        schedule.append({"n": n} | {figure: cents(value) for figure, value in figures.items()})
+    timeline = [on_day(start), {"kind": "disburse", "date": start.isoformat(), "amount": cents(loan.principal)}]
+    timeline += [on_day(today), {"kind": "payment", "date": today.isoformat(), "amount": cents(amount)}]
+    timeline.append({"kind": "expect", "as_of": today.isoformat(), "schedule": schedule})
+    return {"id": f"ahead{seed}", "product": name, "terms": terms, "timeline": timeline, "products": {name: product}}
+
+
+def ahead(loan: Loan, today: date, amount: int, *, last: bool) -> list[Row]:
+    """The rows after a payment in the first period: of the current row it pays what has accrued and the rest as principal,
+    of later ones their level payment as principal. Where principal paid leaves no room for the interest of the whole
+    period, the row keeps what was paid and the rest of its interest goes to the next one."""
+    borne, level, count = loan.principal * loan.part(0, loan.dates[0], today), loan.level, len(loan.factors)
+    rows = [Row(0, 0) for _ in range(count)]
+    left = amount
+    for n in reversed(range(count)) if last else range(count):
+        accrued = 0 if n else round(borne)
+        parts = {"PRINCIPAL": level - accrued, "INTEREST": accrued}
+        for part in loan.product["payment_order_within_instalment"]:
+            taken = min(left, parts.get(part, 0))
+            left -= taken
+            rows[n].principal_paid += taken if part == "PRINCIPAL" else 0
+            rows[n].interest_paid += taken if part == "INTEREST" else 0
+    balance, carried = loan.principal, 0
+    for n, row in enumerate(rows):
+        bearing = balance - sum(later.principal_paid for later in rows[n:])
+        factor = loan.factors[n] if n else loan.part(0, today, loan.dates[1])
+        asked = round((0 if n else borne) + bearing * factor) + carried
+        frozen = row.principal_paid > level - asked and n + 1 < count
+        row.interest = row.interest_paid if frozen else asked
+        row.principal = balance if n + 1 == count else level - row.interest
+        carried, balance = asked - row.interest, balance - row.principal
+    return rows
+
+
+def paid_off(seed: int) -> dict[str, Any]:
+    """One paid on time for a while, then paid off: principal, and what it bore since the due date before."""
+    chance = Random(seed)
+    loan, terms, name = recalculated(chance, chance.choice([1, 2, 4, 6, 12]))
+    before = chance.randrange(len(loan.factors))
+    paid: list[Paid] = []
+    for day in loan.dates[1 : before + 1]:
+        paid.append((day, loan.owed(paid, day)))
+    start, due = loan.dates[before : before + 2]
+    today = start + timedelta(days=chance.randrange(1, (due - start).days + 1))
+    rows = loan.processed(paid, start)[:before]
+    left = loan.principal - sum(row.principal for row in rows)
+    split = [(day, row.principal, row.interest) for (day, _), row in zip(paid, rows, strict=True)]
+    split.append((today, left, round(left * loan.part(before, start, today))))
+    timeline = [on_day(loan.dates[0]), {"kind": "disburse", "date": terms["submitted_on"], "amount": terms["principal"]}]
+    for day, amount in paid:
+        timeline += [on_day(day), {"kind": "payment", "date": day.isoformat(), "amount": cents(amount)}]
+    timeline += [on_day(today), {"kind": "payoff", "date": today.isoformat()}]
+    made = [
+        {"type": "Repayment", "date": day.isoformat(), "amount": cents(principal + interest), "fees": "0", "penalties": "0"}
+        | {"principal": cents(principal), "interest": cents(interest)}
+        for day, principal, interest in split
+    ]
+    expect = {"kind": "expect", "as_of": today.isoformat(), "transactions": made, "outstanding": "0.00", "overpaid": None}
+    timeline.append(expect | {"status": "CLOSED_OBLIGATIONS_MET", "all_installments_met": True})
+    return {"id": f"off{seed}", "product": name, "terms": terms, "timeline": timeline, "products": PRODUCTS}
+
+
+def recalculated(chance: Random, count: int) -> tuple[Loan, dict[str, Any], str]:
+    """A monthly loan whose interest follows its principal, its terms, and the name of its product."""
+    name = chance.choice([name for name, product in PRODUCTS.items() if product["interest_recalculation"]])
+    start = clipped(chance.randint(2019, 2029), chance.randint(1, 12), chance.choice([1, 15, 28, 31]))
+    principal, percent = chance.randint(100_00, 30_000_00), str(chance.randint(0, 3600) / 100)
+    terms = {"principal": cents(principal), "nominal_annual_rate_percent": percent, "submitted_on": start.isoformat()}
+    terms |= {"n_installments": count, "repay_every": 1, "repay_unit": "MONTHS"}  # type: ignore[dict-item]
+    return Loan(PRODUCTS[name], principal, percent, start, count, "MONTHS", 1), terms, name
 
 
 def on_day(day: date) -> dict[str, Any]:

@@ -50,11 +50,18 @@ MADE: list[tuple[Callable[[int], dict[str, Any]], Run, int]] = [
 ]
 
 
-def test_serviced_loans_made_anew() -> None:
-    document = {"products": independent_servicing.PRODUCTS}
-    for seed in range(700):
-        case = independent_servicing.serviced(seed)
-        difference = run_case(servicing_format.run, document, case)
+@pytest.mark.parametrize(
+    ("make", "count"),
+    [
+        (independent_servicing.serviced, 700),
+        (independent_servicing.paid_ahead, 150),
+        (independent_servicing.paid_off, 150),
+    ],
+)
+def test_serviced_loans_made_anew(make: Callable[[int], dict[str, Any]], count: int) -> None:
+    for seed in range(count):
+        case = make(seed)
+        difference = run_case(servicing_format.run, case, case)
         assert difference is None, f"seed {seed}: {difference}"
 
 
