@@ -140,6 +140,15 @@ class TestPayoff:
         assert run(day, (day, quote.total - 1)).state.status is LoanStatus.ACTIVE
         assert_books_agree(done)
 
+    @pytest.mark.parametrize(("counts_today", "interest"), [(False, 583_33 + 281_61), (True, 583_33 + 301_72)])
+    def test_today_bears_on_what_is_past_due_too_where_it_counts(self, counts_today: bool, interest: int) -> None:
+        """January bears 100,000.00 x 7 % / 12 = 583.33, and nothing is paid, so that February bears as much: 14 or 15 of
+        its 29 days."""
+        terms = replace(under(payoff_counts_today=counts_today), principal=10_000_000)
+        quote = run(date(2024, 2, 15), terms=terms).state.payoff
+        assert quote is not None
+        assert quote.interest == interest
+
     def test_instalments_that_are_not_made_bear_no_instalment_fee(self) -> None:
         terms = under(instalment_fee=1000)
         day = date(2024, 2, 1)
