@@ -43,14 +43,19 @@ def periods(stated: Mapping[str, Any], name: str) -> int:
     return count
 
 
+REMARKS: Final = frozenset({"note", "notes", "comment", "description", "source"})
+"""What may stand among figures without being one."""
+
+
 def check_figures(where: str, stated: Any, known: Container[str]) -> None:
     """What is stated and not compared must not pass for right.
 
     Raises InvalidInput unless `stated` is an object with a figure or more, all of them `known`.
     """
-    if not isinstance(stated, dict) or not stated:
+    names = [name for name in stated if name not in REMARKS] if isinstance(stated, dict) else []
+    if not names:
         raise InvalidInput(f"{where} states no figure")
-    unknown = [name for name in stated if name not in known]
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise InvalidInput(f"{where} has a figure of no known meaning: {', '.join(unknown)}")
 

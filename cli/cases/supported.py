@@ -24,12 +24,10 @@ _PRODUCT: Final = {
 }
 _TERMS: Final = {
     "interest_type": ("DECLINING_BALANCE",),
-    "interest_calculation_period": ("DAILY",),
     "amortization": ("EQUAL_INSTALLMENTS",),
     "grace_principal_periods": ("0",),
     "grace_interest_periods": ("0",),
     "interest_free_periods": ("0",),
-    "allocation_strategy": ("ADVANCED_PAYMENT_ALLOCATION",),
 }
 """By option, the values that the engine has, which a remark may follow; an option that is not stated is one of them."""
 

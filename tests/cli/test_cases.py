@@ -97,7 +97,9 @@ EXAMPLE = {
         # 1,000.00 x 6 % x 31/365 = 5.0959; at 0.5 % a month the annuity of 3 months is 336.67
         ({"inputs": SIMPLE, "published": {"rows": {"1": {"interest": "5.10"}}}}, "pass"),
         ({"inputs": SIMPLE, "published": {"rows": {"1": {"interest": "5.11"}}}}, "row 1: interest is 5.10, stated 5.11"),
+        ({"inputs": SIMPLE, "published": {"note": "x", "totals": {"interest": "10.13"}}}, "totals: interest is"),
         ({"inputs": SIMPLE, "published": {}}, "refused: published states no figure"),
+        ({"inputs": SIMPLE, "published": {"note": "x"}}, "refused: published states no figure"),
         ({"inputs": SIMPLE, "published": {"years": {}}}, "refused: published has a figure of no known meaning: years"),
         ({"inputs": SIMPLE, "published": {"totals": {}}}, "refused: totals states no figure"),
         ({"terms": EXAMPLE, "expected": {"payment": "336.67"}}, "pass"),
