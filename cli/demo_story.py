@@ -137,12 +137,17 @@ def _disburse_and_enrol(api: DemoApi, loan_id: UUID) -> None:
 
 
 def _three_due_dates(api: DemoApi) -> None:
-    today = api.get("/business-date")["business_date"]
-    if today >= THIRD_DUE_DATE:
-        return
-    _say(f"3. The business date moves from {today} to {THIRD_DUE_DATE}, day by day, each closed by its own workflow")
-    advance = api.post("/business-date/advance", {"to_date": THIRD_DUE_DATE}, step=f"advance from {today}")
-    _watch(api, advance)
+    """Waits for an advance that is running already: of a demonstration that was interrupted, Temporal carries on with it."""
+    now = api.get("/business-date")
+    while now["business_date"] < THIRD_DUE_DATE or now["running_advance_id"]:
+        today, running = now["business_date"], now["running_advance_id"]
+        _say(f"3. The business date moves from {today} to {THIRD_DUE_DATE}, day by day, each closed by its own workflow")
+        if running:
+            advance = api.get(f"/business-date/advances/{running}")
+        else:
+            advance = api.post("/business-date/advance", {"to_date": THIRD_DUE_DATE}, step=f"advance from {today}")
+        _watch(api, advance)
+        now = api.get("/business-date")
 
 
 def _watch(api: DemoApi, advance: dict[str, Any]) -> None:
