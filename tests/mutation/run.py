@@ -48,6 +48,8 @@ TELLING: Final = {
     "working": ("late_fees",),
 }
 """By file, the tests of the domain most likely to notice, which saves the time of the others. Default: its namesake."""
+OPTIONS: Final = ("--noconftest", "--tb=no", "--hypothesis-profile=ci")
+"""Hypothesis's own profile for build machines tries the same examples every time: what is noticed is not left to luck."""
 LEFT_OUT: Final = shutil.ignore_patterns(".*", "__pycache__", "node_modules", "conftest.py")
 """Not copied. The root conftest starts a database, which no test of the domain needs."""
 WORKERS: Final = int(os.environ.get("WORKERS", "2"))
@@ -134,7 +136,7 @@ def first_failure(where: Path, first: tuple[str, ...] = ()) -> str | None:
         "PERDIEM_PROPERTIES": "quick",
     }
     for stage in (first, *STAGES) if first else STAGES:
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--noconftest", "--tb=no", *stage]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *OPTIONS, *stage]
         try:
             done = subprocess.run(
                 command, cwd=where, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False
