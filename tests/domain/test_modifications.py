@@ -152,7 +152,8 @@ class TestRateChange:
         plain = replace(service, cap=None)
         assert state((ON, service)) == state((ON, plain))
         at_four = replace(TERMS, annual_rate=Fraction(4, 100))
-        paid = tuple((when, 110_000) for when, _ in PAID)
+        # 2,000.00 more than is due: amortized anew, the payment would fall
+        paid = ((day(1, 15), 200_000), *((when, 110_000) for when, _ in PAID))
         assert state((ON, service), terms=at_four, paid=paid) == state(terms=at_four, paid=paid)
         assert state((ON, plain), terms=at_four, paid=paid) != state(terms=at_four, paid=paid)
 
