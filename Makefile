@@ -58,10 +58,12 @@ check: setup
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m pytest -q tests/architecture
 
+SOAKED := $(addprefix tests/domain/test_,$(addsuffix .py,any_history modified_properties properties simple_daily_properties simulation))
+
 # Other histories every time: SEED=n repeats those of a run. Then every mutation of tests/mutation/mutations.txt.
 soak: setup
 	@seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "Random histories with SEED=$$seed"; \
-	PERDIEM_PROPERTIES=soak $(PY) -m pytest -n $(WORKERS) --dist loadscope --noconftest --timeout 0 --hypothesis-seed $$seed tests/properties
+	PERDIEM_PROPERTIES=soak $(PY) -m pytest -n $(WORKERS) --dist loadscope --noconftest --timeout 0 --hypothesis-seed $$seed tests/properties $(SOAKED)
 	@WORKERS=$(WORKERS) $(PY) -m tests.mutation.run
 
 BENCHMARKS := $(filter-out __init__,$(basename $(notdir $(wildcard benchmarks/*.py))))

@@ -86,8 +86,11 @@ class RepaymentPeriods:
         if target <= before or self._owing == self.passed:
             return
         current, index, total = self.period_of(target), self._owing, 0
+        last = self._last_open()
         while index < self.passed:
             since, owed = max(periods[index].due, before), 0
+            if index == last:
+                self.settle(since)  # what it took of the difference is past due too
             while index < self.passed and max(periods[index].due, before) == since:
                 owed += periods[index].principal_owed
                 index += 1

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import Refusal
@@ -46,8 +46,9 @@ from domain.program import (
 from domain.replay import preview_event, replay
 from domain.terms import LoanTerms
 from tests.domain.loans import assert_books_agree, disbursed
+from tests.properties.budget import tries
 
-FAST = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+FAST = tries(60)
 START = date(2021, 1, 15)
 
 _FEES, _INTEREST, _PRINCIPAL, _PENALTIES = Component.FEES, Component.INTEREST, Component.PRINCIPAL, Component.PENALTIES

@@ -7,7 +7,7 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from domain.errors import Refusal
@@ -18,8 +18,9 @@ from domain.program import InterestMethod, PayoffInterest
 from domain.replay import preview, replay
 from tests.domain.loans import assert_books_agree
 from tests.domain.modified import Life, lives, modifications
+from tests.properties.budget import tries
 
-FAST = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+FAST = tries(50)
 EACH_METHOD = pytest.mark.parametrize("method", list(InterestMethod))
 
 

@@ -13,6 +13,7 @@ from domain.loan import LoanStatus
 from domain.payoff import payoff_quote
 from domain.program import ExtraMoney, FirstPeriod, Frequency, InterestMethod, PeriodInterest, Program
 from domain.replay import preview, replay
+from domain.simulation import Act, simulate
 from domain.terms import LoanTerms
 
 
@@ -153,3 +154,14 @@ def test_an_instalment_taken_away_again_before_it_was_looked_at_leaves_no_trace(
     )
     state = replay(terms, events, date(2023, 4, 12)).state
     assert sum(row.principal for row in state.instalments) == 10_000
+
+
+def test_what_is_past_due_bears_the_same_however_seldom_the_loan_is_looked_at() -> None:
+    """What the last open instalment takes of the difference is past due with it from its due date on."""
+    terms = _terms(1_000_000, Fraction(449, 10_000), 12, date(2020, 9, 9), date(2020, 10, 9))
+    change = RateChanged(Fraction(9, 100), None, keep_payment=True)
+    events = _events((date(2020, 9, 9), Disbursed(1_000_000)), (date(2020, 9, 9), PaymentReceived(176_150, "a")))
+    shown = simulate(terms, events, date(2020, 9, 9), [Act(change, date(2020, 11, 1))], date(2022, 9, 9))
+    events.append(Event(3, date(2020, 11, 1), change))
+    for day in shown.days:
+        assert replay(terms, events, day.on).state.accrued_interest == day.state.accrued_interest

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise, permutations
 from random import Random
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidTerms
@@ -34,8 +34,9 @@ from domain.replay import preview, replay
 from domain.rounding import Rounding
 from domain.terms import LoanTerms
 from tests.domain.loans import assert_books_agree, gl
+from tests.properties.budget import tries
 
-FAST = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+FAST = tries(60)
 
 programs = st.builds(
     Program,

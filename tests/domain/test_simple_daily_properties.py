@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from itertools import pairwise, permutations
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from domain.daily_interest import borne
@@ -22,8 +22,9 @@ from domain.replay import begin, close, in_order, preview, replay, take
 from domain.terms import LoanTerms
 from tests.domain.daily_model import Life, lives, part_of_a_year, relive, terms_of
 from tests.domain.loans import assert_books_agree, events, run, state
+from tests.properties.budget import tries
 
-FAST = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+FAST = tries(60)
 
 
 def seen(allocation: Allocation) -> tuple[int, int, int]:

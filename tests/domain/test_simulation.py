@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from domain.changes import RateChanged
@@ -32,6 +32,7 @@ from domain.simulation import (
 )
 from domain.terms import LoanTerms
 from tests.domain.loans import EXAMPLE, LEVEL, events, under
+from tests.properties.budget import tries
 
 TODAY = date(2020, 9, 9)
 FIRST = date(2020, 10, 9)
@@ -210,7 +211,7 @@ def programs(draw: st.DrawFn, method: InterestMethod) -> Program:
 
 
 @pytest.mark.parametrize("method", InterestMethod)
-@settings(max_examples=20, deadline=None)
+@tries(20)
 @given(
     st.data(), acts, plans, st.lists(st.tuples(st.dates(EXAMPLE.contract_date, TODAY), st.integers(1, 900_000)), max_size=3)
 )

@@ -33,6 +33,11 @@ def examples(per_history: float = 1) -> settings:
     return _settings(max(1, int(count * per_history)), steps)
 
 
+def tries(count: int) -> settings:
+    """Settings of a test that tries `count` examples, and forty times as many in a soak."""
+    return _settings(count * (40 if BUDGET == SOAK else 1), _HISTORIES[BUDGET][1])
+
+
 def _settings(count: int, steps: int) -> settings:
     repeatable = BUDGET != SOAK
     # a mutation shows by failing, not by the smallest history that fails
