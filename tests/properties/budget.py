@@ -34,8 +34,8 @@ def examples(per_history: float = 1) -> settings:
 
 
 def tries(count: int) -> settings:
-    """Settings of a test that tries `count` examples, and forty times as many in a soak."""
-    return _settings(count * (40 if BUDGET == SOAK else 1), _HISTORIES[BUDGET][1])
+    """Settings of a test that tries `count` examples, and ten times as many in a soak."""
+    return _settings(count * (10 if BUDGET == SOAK else 1), _HISTORIES[BUDGET][1])
 
 
 def _settings(count: int, steps: int) -> settings:
