@@ -71,6 +71,7 @@ class Fold:
     def apply_unapplied(self, key: str, amount: int, on: date) -> None:
         """Put unapplied funds (minor units, no more than there are) through the waterfall, and keep what is left over."""
         book = self.book
+        self.settle_memo(on)
         allocation = apply(book, key, amount, on)
         book.unapplied -= amount - allocation.unapplied
         self.applications[key] = allocation
@@ -79,6 +80,11 @@ class Fold:
         if entry.transfers:
             self.entries.append(entry)
         self.resume_accrual(on)
+
+    def settle_memo(self, on: date) -> None:
+        """Money goes to a loan, maybe the last of a charged-off one: what that earned until now is memo."""
+        if self.book.status is LoanStatus.CHARGED_OFF:
+            self.accruals.settle(self.book, on)
 
     def resume_accrual(self, on: date) -> None:
         """Go back to accrual if what has just happened has cured the loan."""

@@ -261,8 +261,7 @@ def _boarded(fold: Fold, body: Boarded, on: date) -> None:
 def _payment_received(fold: Fold, body: PaymentReceived, on: date) -> None:
     fold.pass_to(on)
     book = fold.book
-    if book.status is LoanStatus.CHARGED_OFF:
-        fold.accruals.settle(book, on)  # the payment may be the last: what was earned until now is memo
+    fold.settle_memo(on)
     allocation = pay(book, body.payment_id, body.amount, on, body.advance)
     fold.allocations[body.payment_id] = allocation
     if book.new_fees:

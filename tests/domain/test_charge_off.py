@@ -17,6 +17,7 @@ from domain.events import (
     NonAccrualSet,
     PaymentReceived,
     PaymentSettled,
+    UnappliedApplied,
     Waived,
     WaiverTarget,
 )
@@ -307,3 +308,18 @@ def test_a_recovery_charged_back_reopens_the_charged_off_loan() -> None:
     assert result.state.charged_off_balance == OWED
     assert (1190, 1010, PRINCIPAL) in moves(result.entries[-1])
     assert not any(debit == 5000 for debit, _, _ in moves(result.entries[-1]))
+
+
+def test_what_a_charged_off_loan_bears_until_unapplied_money_pays_its_last_is_memo() -> None:
+    charged_back, applied = date(2021, 3, 1), date(2021, 4, 1)
+    off, last = (CHARGED_OFF, ChargedOff("uncollectible")), paid(CHARGED_OFF, 2 * OWED)
+    result = after(
+        applied,
+        NSF,
+        off,
+        last,
+        (charged_back, Chargeback("c", "p", OWED // 2)),
+        (applied, UnappliedApplied("u", OWED - 10_000)),
+        terms=CONTINUE,
+    )
+    assert (result.state.status, result.charged_off_accruals[date(2021, 3, 1)] > 0) == (LoanStatus.PAID_OFF, True)
