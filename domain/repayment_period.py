@@ -30,13 +30,14 @@ class PastDue(NamedTuple):
 @dataclass(slots=True)
 class Span:
     """Days of a period (after `start`, to `end`) with one balance. `weight`: interest of a minor unit a day; `change`: by
-    what the balance changes at the end."""
+    what the balance changes at the end. `cut`: it only begins there because past-due interest ended, or began, then."""
 
     start: int
     end: int
     weight: tuple[int, int]
     change: int = 0
     balance: int = 0
+    cut: bool = False
 
 
 @dataclass(slots=True)
@@ -89,7 +90,7 @@ class Period:
 
     def copy(self) -> Period:
         """A copy of its own, field by field: dataclasses.replace would take several times as long."""
-        spans = [Span(span.start, span.end, span.weight, span.change, span.balance) for span in self.spans]
+        spans = [Span(span.start, span.end, span.weight, span.change, span.balance, span.cut) for span in self.spans]
         return Period(
             self.start,
             self.due,

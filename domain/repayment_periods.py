@@ -233,10 +233,10 @@ class RepaymentPeriods:
         at = next(i for i, span in enumerate(spans) if day <= span.end)
         span = spans[at]
         if day < span.end:
-            spans.insert(at + 1, Span(day, span.end, self.weigh(index, day), span.change))
+            spans.insert(at + 1, Span(day, span.end, self.weigh(index, day), span.change, cut=past_due))
             span.end, span.change = day, 0
         span.change += amount
-        if past_due and not span.change and at + 1 < len(spans):
+        if past_due and not span.change and at + 1 < len(spans) and spans[at + 1].cut:
             after = spans.pop(at + 1)
             span.end, span.change = after.end, after.change
 

@@ -12,7 +12,7 @@ from domain.events import Boarded, Disbursed, Event, EventBody, PaymentReceived
 from domain.loan import LoanStatus
 from domain.payoff import payoff_quote
 from domain.program import ExtraMoney, FirstPeriod, Frequency, InterestMethod, PeriodInterest, Program
-from domain.replay import preview, replay
+from domain.replay import begin, close, preview, replay, take
 from domain.simulation import Act, simulate
 from domain.terms import LoanTerms
 
@@ -165,3 +165,17 @@ def test_what_is_past_due_bears_the_same_however_seldom_the_loan_is_looked_at() 
     events.append(Event(3, date(2020, 11, 1), change))
     for day in shown.days:
         assert replay(terms, events, day.on).state.accrued_interest == day.state.accrued_interest
+
+
+def test_a_rate_that_changes_on_a_day_the_loan_was_looked_at_still_changes() -> None:
+    terms = _terms(
+        10_699, Fraction(17, 500), 12, date(2024, 1, 13), date(2024, 1, 17), period_interest=PeriodInterest.DAY_COUNT
+    )
+    change = RateChanged(Fraction(0), date(2024, 1, 18), False)
+    events = _events((date(2024, 1, 13), Disbursed(10_699)), (date(2024, 1, 17), change))
+    fold = begin(terms, events)
+    for event in events:
+        take(fold, event)
+    fold.pass_to(date(2024, 1, 18))
+    end = date(2024, 2, 26)
+    assert close(fold, end).state == replay(terms, events, end).state
