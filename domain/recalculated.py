@@ -283,7 +283,7 @@ class Recalculated:
             if row.unpaid:
                 row.paid_on = None
                 book.first_open = min(book.first_open, index)
-            else:
+            elif row.principal_paid or row.interest_paid:
                 row.paid_on = row.paid_on or paid_on or book.last_payment_date
         periods.changed.clear()
         book.skip_paid()

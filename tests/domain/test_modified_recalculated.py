@@ -179,3 +179,23 @@ def test_a_rate_that_changes_on_a_day_the_loan_was_looked_at_still_changes() -> 
     fold.pass_to(date(2024, 1, 18))
     end = date(2024, 2, 26)
     assert close(fold, end).state == replay(terms, events, end).state
+
+
+def test_an_instalment_that_asks_for_nothing_was_paid_on_no_day() -> None:
+    terms = _terms(
+        10_242,
+        Fraction(13, 500),
+        10,
+        date(2024, 1, 26),
+        date(2024, 1, 28),
+        frequency=Frequency.SEMIMONTHLY,
+        extra_money=ExtraMoney.PRINCIPAL_ONLY,
+    )
+    day = date(2024, 5, 13)
+    events = _events((date(2024, 5, 1), _boarded(3_766, 232, date(2024, 4, 13))), (day, PaymentReceived(2_733, "a")))
+    fold = begin(terms, events)
+    take(fold, events[0])
+    fold.pass_to(date(2024, 5, 8))
+    take(fold, events[1])
+    last = close(fold, day).state.instalments[-1]
+    assert (last.payment, last.paid_on) == (0, None)
