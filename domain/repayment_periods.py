@@ -78,6 +78,14 @@ class RepaymentPeriods:
 
     def bear_past_due(self, day: int) -> None:
         """Principal past due bears interest until `day`; from then on it is assumed paid."""
+        for period in self.periods[min(self._owing, self.passed) :]:
+            if period.due >= day:
+                break
+            if (self.brought_to or 0) < period.due:
+                self._bear_past_due(period.due)  # what an instalment takes of the difference by then is past due too
+        self._bear_past_due(day)
+
+    def _bear_past_due(self, day: int) -> None:
         self.bring(day)
         periods, before = self.periods, self.brought_to or 0
         target = min(day, periods[-1].due)
@@ -86,11 +94,8 @@ class RepaymentPeriods:
         if target <= before or self._owing == self.passed:
             return
         current, index, total = self.period_of(target), self._owing, 0
-        last = self._last_open()
         while index < self.passed:
             since, owed = max(periods[index].due, before), 0
-            if index == last:
-                self.settle(since)  # what it took of the difference is past due too
             while index < self.passed and max(periods[index].due, before) == since:
                 owed += periods[index].principal_owed
                 index += 1
@@ -326,6 +331,11 @@ class RepaymentPeriods:
         self._take_back(last)
         if self._take_difference(last) < 0:
             self._settle_last(day, last + 1)
+            return
+        period = self.periods[last]
+        if period.unplaced and self._several_open():  # more principal was paid of it than it has now: an earlier one settles
+            self.set_instalment(last, period.paid - period.credited)
+            self._settle_last(day)
             return
         self._defer(last, day)
         self._take_difference(last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 
@@ -11,7 +12,16 @@ from domain.changes import Deferred, DueDateChanged, Extended, RateChanged, ReAg
 from domain.events import Boarded, Disbursed, Event, EventBody, PaymentReceived
 from domain.loan import LoanStatus
 from domain.payoff import payoff_quote
-from domain.program import ExtraMoney, FirstPeriod, Frequency, InterestMethod, PeriodInterest, Program
+from domain.program import (
+    AdvanceOrder,
+    AllocationScope,
+    ExtraMoney,
+    FirstPeriod,
+    Frequency,
+    InterestMethod,
+    PeriodInterest,
+    Program,
+)
 from domain.replay import begin, close, preview, replay, take
 from domain.simulation import Act, simulate
 from domain.terms import LoanTerms
@@ -199,3 +209,31 @@ def test_an_instalment_that_asks_for_nothing_was_paid_on_no_day() -> None:
     take(fold, events[1])
     last = close(fold, day).state.instalments[-1]
     assert (last.payment, last.paid_on) == (0, None)
+
+
+def test_all_interest_is_in_some_instalment_where_the_last_was_paid_more_principal_than_it_has() -> None:
+    """Paid ahead, then nothing more: what was borne is the same whenever the loan is looked at, to the cent."""
+    terms = _terms(
+        2_534_930,
+        Fraction(331, 2000),
+        6,
+        date(2023, 9, 30),
+        date(2023, 10, 15),
+        5_000,
+        frequency=Frequency.BIWEEKLY,
+        extra_money=ExtraMoney.ADVANCE_DUE,
+        advance_order=AdvanceOrder.LAST,
+        allocation_scope=AllocationScope.INSTALMENT,
+        first_period=FirstPeriod.ACTUAL_365,
+    )
+    terms = replace(terms, interest_only_periods=2)
+    paid, end = PaymentReceived(642_611, "a"), date(2024, 11, 4)
+    events = _events((date(2023, 9, 30), Disbursed(2_534_930)), (date(2023, 10, 1), paid))
+    fold = begin(terms, events)
+    for event in events:
+        take(fold, event)
+    fold.pass_to(date(2023, 12, 18))
+    loan = close(fold, end).state
+    assert loan == replay(terms, events, end).state
+    assert loan.accrued_interest == 13_162 + 5 * 12_045
+    assert sum(row.principal for row in loan.instalments) == 2_534_930
