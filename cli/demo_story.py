@@ -49,9 +49,10 @@ INSTRUMENT = {
     "account_holder_name": "Jordan Example",
     "bank_name": "Example Bank",
     "routing_number": "021000021",
-    "account_number_last_four": "6789",
+    "account_number": "000123456789",
     "account_type": "checking",
 }
+"""With its whole number, so that it can be drafted."""
 
 
 def tell(settings: Settings) -> None:
@@ -130,7 +131,9 @@ def _disburse_and_enrol(api: DemoApi, loan_id: UUID) -> None:
     _say("2. It is disbursed, and the borrower enrols in autopay")
     loan = api.post(f"/loans/{loan_id}/disburse", {"date": START.isoformat()}, step="disburse")
     console.print(f"Loan {loan['loan_number']} was disbursed on {START}: {loan['principal_amount']} from cash.")
-    instrument = api.post(f"/borrowers/{loan['borrower_id']}/payment-instruments", INSTRUMENT, step="instrument")
+    accounts = f"/borrowers/{loan['borrower_id']}/payment-instruments"
+    known = api.get(accounts)["items"]
+    instrument = known[-1] if known else api.post(accounts, INSTRUMENT, step="instrument")
     body = {"payment_instrument_id": instrument["id"], "amount_type": "next_due"}
     enrolment = api.post(f"/loans/{loan_id}/autopay", body, step="autopay")
     console.print(f"Workflow {enrolment['workflow_id']} follows the due dates.")

@@ -1,4 +1,4 @@
-"""Rules of a borrower's data: the nested kinds (one form a kind), SSN, routing numbers, payment instruments.
+"""Rules of a borrower's data: the nested kinds (one form a kind), SSN, routing numbers. Payment instruments: instruments.py.
 
 Every check returns the value as it is kept (trimmed, a phone number in E.164) or raises InvalidInput at its pointer.
 """
@@ -102,7 +102,9 @@ def check_birth_date(value: date | None, today: date, pointer: str = "/birth_dat
     return value
 
 
-def _one_of(*allowed: str) -> Check:
+def one_of(*allowed: str) -> Check:
+    """A check that takes these texts and no other."""
+
     def check(value: Any, pointer: str) -> str:
         if value not in allowed:
             raise InvalidInput.at(pointer, f"must be one of {', '.join(allowed)}")
@@ -155,7 +157,7 @@ class _Field:
 
 _FORMS: dict[DetailKind, dict[str, _Field]] = {
     DetailKind.ADDRESS: {
-        "address_type": _Field(_one_of("home", "mailing", "work", "other"), default="home"),
+        "address_type": _Field(one_of("home", "mailing", "work", "other"), default="home"),
         "line1": _Field(_text(), required=True),
         "line2": _Field(_text()),
         "city": _Field(_text(100), required=True),
@@ -164,11 +166,11 @@ _FORMS: dict[DetailKind, dict[str, _Field]] = {
         "country": _Field(_country, default="US"),
     },
     DetailKind.PHONE: {
-        "phone_type": _Field(_one_of("mobile", "home", "work", "other"), default="mobile"),
+        "phone_type": _Field(one_of("mobile", "home", "work", "other"), default="mobile"),
         "number": _Field(check_phone, required=True),
     },
     DetailKind.EMAIL: {
-        "email_type": _Field(_one_of("personal", "work", "other"), default="personal"),
+        "email_type": _Field(one_of("personal", "work", "other"), default="personal"),
         "email": _Field(check_email, required=True),
     },
     DetailKind.EMPLOYER: {
@@ -188,7 +190,7 @@ _FORMS: dict[DetailKind, dict[str, _Field]] = {
     DetailKind.NOTE: {"text": _Field(_text(10_000, lines=True), required=True)},
     DetailKind.CREDIT_SCORE: {
         "score": _Field(_score, required=True),
-        "bureau": _Field(_one_of("equifax", "experian", "transunion", "other"), required=True),
+        "bureau": _Field(one_of("equifax", "experian", "transunion", "other"), required=True),
         "model": _Field(_text(50)),
         "scored_on": _Field(_date, required=True),
     },
@@ -230,53 +232,3 @@ def _check_us_address(address: Mapping[str, Any]) -> list[FieldError]:
         if not _ZIP.fullmatch(address["postal_code"]):
             errors.append(FieldError("/postal_code", 'must be a ZIP code such as "12345" or "12345-6789"'))
     return errors
-
-
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """What a borrower pays by. Only the last four of an account or card number are ever held."""
-
-    instrument_type: str
-    account_holder_name: str
-    account_number_last_four: str
-    bank_name: str | None = None
-    routing_number: str | None = None
-    account_type: str | None = None
-
-
-def check_instrument(data: Mapping[str, Any]) -> Instrument:
-    """A payment instrument: a bank account needs routing number and account type, a card has neither.
-
-    Raises InvalidInput with one pointer per wrong field.
-    """
-    errors: list[FieldError] = []
-    kept: dict[str, Any] = {}
-    is_bank = data.get("instrument_type") == "bank_account"
-    checks: dict[str, Check] = {
-        "instrument_type": _one_of("bank_account", "card"),
-        "account_holder_name": _text(),
-        "account_number_last_four": _last_four,
-    }
-    if data.get("bank_name") is not None:
-        checks["bank_name"] = _text()
-    if is_bank:
-        checks["routing_number"] = check_routing_number
-        checks["account_type"] = _one_of("checking", "savings")
-    else:
-        given = [name for name in ("routing_number", "account_type") if data.get(name) is not None]
-        errors += [FieldError(f"/{name}", "belongs to a bank_account only") for name in given]
-    for name, check in checks.items():
-        try:
-            kept[name] = check(data.get(name), f"/{name}")
-        except InvalidInput as error:
-            errors += error.errors
-    if errors:
-        fields = ", ".join(error.pointer.lstrip("/") for error in errors)
-        raise InvalidInput(f"The payment instrument is not acceptable: {fields}.", errors=errors)
-    return Instrument(**kept)
-
-
-def _last_four(value: Any, pointer: str) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"\d{4}", value, re.ASCII):
-        raise InvalidInput.at(pointer, "must be exactly the last four digits")
-    return value

@@ -25,7 +25,9 @@ from domain.loan import LoanStatus
 from domain.money import format_amount
 from infra.calendar import bank_holidays
 from infra.db.models.processes import autopay_enrolments
+from infra.db.queries.instruments import ach_refusal_of
 from infra.db.repositories import autopay as repository
+from infra.db.repositories import instruments
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services.replaying import lock_loan
@@ -84,7 +86,7 @@ async def enrol(uow: UnitOfWork, command: Enrol) -> UUID:
     today = await uow.business_date()
     start = command.start_date or today
     check_terms(command.amount_type, command.amount, start, command.end_date, today)
-    await _check_instrument(uow, command.payment_instrument_id, loan["borrower_id"])
+    await check_instrument(uow, command.payment_instrument_id, loan["borrower_id"])
     first = await first_process_date(uow, command.loan_id, command.amount_type, start)
     if first is None or (command.end_date is not None and first > command.end_date):
         found = "no due date is left" if first is None else f"the first draft would be on {first}"
@@ -190,12 +192,31 @@ async def change(uow: UnitOfWork, loan_id: UUID, command: Change) -> UUID:
         check_terms(kind, command.amount, today, None, today)
         values |= {"amount_type": str(kind), "amount": command.amount}
     if command.payment_instrument_id is not None:
-        await _check_instrument(uow, command.payment_instrument_id, loan["borrower_id"])
+        await check_instrument(uow, command.payment_instrument_id, loan["borrower_id"])
         values["payment_instrument_id"] = command.payment_instrument_id
     if not values:
         raise InvalidInput("Nothing to change was given.", code="nothing_to_change")
     await change_row(uow, row, "changed", values)
     return await _tell(uow, row)
+
+
+async def draw_on(uow: UnitOfWork, row: RowMapping, instrument_id: UUID, reason: str) -> None:
+    """Let a locked enrolment draw on another payment instrument, one that `check_instrument` has let pass."""
+    await change_row(uow, row, "changed", {"payment_instrument_id": instrument_id}, reason)
+    await _tell(uow, row)
+
+
+async def check_instrument(
+    uow: UnitOfWork, instrument_id: UUID, borrower_id: UUID, pointer: str = "/payment_instrument_id"
+) -> None:
+    """Refuse (InvalidInput at `pointer`) an instrument that is not the borrower's, or cannot be drafted over ACH. It stays
+    as it is until this transaction ends."""
+    row = await instruments.hold(uow, instrument_id)
+    if row is None or row["borrower_id"] != borrower_id or row["removed_at"] is not None:
+        raise InvalidInput.at(pointer, "must be a payment instrument of the loan's borrower", code="unknown_instrument")
+    reason = ach_refusal_of(row)
+    if reason is not None:
+        raise InvalidInput.at(pointer, f"must be one that autopay can draft: {reason}", code="instrument_not_draftable")
 
 
 async def first_process_date(uow: UnitOfWork, loan_id: UUID, amount_type: AmountType, not_before: date) -> date | None:
@@ -250,14 +271,6 @@ async def _locked_open(uow: UnitOfWork, loan_id: UUID) -> RowMapping:
     if row is None:
         raise NotFound("open autopay of this loan")
     return row
-
-
-async def _check_instrument(uow: UnitOfWork, instrument_id: UUID, borrower_id: UUID) -> None:
-    instrument = await repository.instrument(uow, instrument_id)
-    if instrument is None or instrument["borrower_id"] != borrower_id:
-        raise InvalidInput.at("/payment_instrument_id", "must be a payment instrument of the loan's borrower")
-    if instrument["instrument_type"] != "bank_account":
-        raise InvalidInput.at("/payment_instrument_id", "must be a bank account: autopay drafts by ACH")
 
 
 _FACTS: Final = (

@@ -30,7 +30,9 @@ from domain.loan import LoanStatus
 from domain.payoff import payoff_quote
 from infra.calendar import bank_holidays
 from infra.db.models.tenancy import tenants
+from infra.db.queries.instruments import ach_refusal_of
 from infra.db.repositories import autopay as repository
+from infra.db.repositories import instruments
 from infra.db.uow import UnitOfWork
 from infra.rails import sandbox
 from infra.settings import BusinessMode
@@ -155,6 +157,9 @@ async def _decide(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, process_da
     effective = max(due, state.opened_on or due)
     if state.status is not LoanStatus.ACTIVE:
         return Decision(0, f"the loan is {state.status}"), effective
+    refusal = await _instrument_refusal(uow, row["payment_instrument_id"])
+    if refusal is not None:
+        return Decision(0, refusal), effective
     then = state if effective == as_of else loan.replay(effective).state
     decision = decide(
         AmountType(row["amount_type"]),
@@ -164,6 +169,12 @@ async def _decide(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, process_da
         in_transit=await repository.promised(uow, loan.id),
     )
     return decision, effective
+
+
+async def _instrument_refusal(uow: UnitOfWork, instrument_id: UUID | None) -> str | None:
+    """Why nothing can be drafted from an instrument, which stays as it is until this transaction ends; None when it can."""
+    instrument = None if instrument_id is None else await instruments.hold(uow, instrument_id)
+    return "the autopay has no payment instrument" if instrument is None else ach_refusal_of(instrument)
 
 
 async def _move_on(uow: UnitOfWork, row: RowMapping, process_date: date) -> None:

@@ -39,6 +39,7 @@ settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
 PASSWORD = "test"
+SECRET_KEY = "a secret that only the tests know, 0123456789"
 SERVER = "PERDIEM_TEST_POSTGRES"
 """A superuser's address of the server to test on; without it, the run starts one of its own."""
 
@@ -113,7 +114,7 @@ def settings(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Se
         database_url=database.app_url,
         database_owner_url=database.owner_url,
         database_dispatch_url=database.dispatch_url,
-        secret_key="a secret that only the tests know, 0123456789",
+        secret_key=SECRET_KEY,
     )
 
 

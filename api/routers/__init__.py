@@ -18,6 +18,7 @@ from api.routers import (
     corrections,
     dates,
     explain,
+    instruments,
     journal,
     loans,
     payments,
@@ -31,6 +32,7 @@ from api.routers import (
 )
 from api.routers.portal import autopay as portal_autopay
 from api.routers.portal import config as portal_config
+from api.routers.portal import instruments as portal_instruments
 from api.routers.portal import loans as portal_loans
 from api.routers.portal import payments as portal_payments
 from api.routers.portal import profile as portal_profile
@@ -43,6 +45,7 @@ ROUTERS: list[APIRouter] = [
     programs.router,
     borrowers.router,
     borrower_entries.router,
+    instruments.router,
     loans.router,
     status_archive.router,
     explain.router,
@@ -61,4 +64,5 @@ ROUTERS: list[APIRouter] = [
     portal_loans.router,
     portal_payments.router,
     portal_autopay.router,
+    portal_instruments.router,
 ]

@@ -1,4 +1,4 @@
-"""Borrowers and what they pay by. Their nested entries: api/routers/borrower_entries.py."""
+"""Borrowers. Their nested entries: api/routers/borrower_entries.py; what they pay by: instruments.py."""
 
 from __future__ import annotations
 
@@ -17,16 +17,12 @@ from api.schemas.borrowers import (
     BorrowerChange,
     BorrowerDetail,
     BorrowerRequest,
-    Instrument,
-    InstrumentRequest,
     borrower_of,
     entry_of,
-    instrument_of,
 )
 from infra.db.queries import borrowers as queries
 from infra.db.uow import UnitOfWork
 from services import borrowers as service
-from services import instruments
 
 router = APIRouter(prefix="/borrowers", tags=["borrowers"])
 
@@ -86,36 +82,6 @@ async def change_borrower(borrower_id: UUID, body: BorrowerChange, request: Requ
         return borrower_of(await uow.one(queries.borrower(borrower_id), "borrower"))
 
     return await execute(request, caller, action, status=200)
-
-
-@router.get("/{borrower_id}/payment-instruments")
-async def list_instruments(borrower_id: UUID, caller: Viewer, paging: Paging) -> Page[Instrument]:
-    """A borrower's payment instruments, newest first."""
-    async with caller.uow() as uow:
-        await uow.one(queries.borrower(borrower_id), "borrower")
-        rows = await uow.all(queries.instrument_list(borrower_id, paging.after, paging.limit))
-    return make_page(rows, paging, instrument_of)
-
-
-@router.post("/{borrower_id}/payment-instruments", status_code=201, response_model=Instrument)
-async def add_instrument(borrower_id: UUID, body: InstrumentRequest, request: Request, caller: LoanOfficer) -> Response:
-    """Add a bank account or a card."""
-
-    async def action(uow: UnitOfWork) -> Instrument:
-        instrument_id = await instruments.add(uow, borrower_id, body.model_dump())
-        return instrument_of(await uow.one(queries.instrument(borrower_id, instrument_id), "payment instrument"))
-
-    return await execute(request, caller, action)
-
-
-@router.delete("/{borrower_id}/payment-instruments/{instrument_id}", status_code=204, response_class=Response)
-async def remove_instrument(borrower_id: UUID, instrument_id: UUID, request: Request, caller: LoanOfficer) -> Response:
-    """Remove a payment instrument that no autopay draws on."""
-
-    async def action(uow: UnitOfWork) -> None:
-        await instruments.remove(uow, borrower_id, instrument_id)
-
-    return await execute(request, caller, action, status=204)
 
 
 async def _expanded(uow: UnitOfWork, borrower_id: UUID, wanted: frozenset[str]) -> BorrowerDetail:

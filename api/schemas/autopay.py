@@ -17,7 +17,7 @@ from domain.autopay import AmountType, DraftStatus, EnrolmentStatus
 class AutopayRequest(Schema):
     """An authorization to draft a bank account on the loan's due dates."""
 
-    payment_instrument_id: UUID = Field(description="a bank account of the loan's borrower")
+    payment_instrument_id: UUID = Field(description="a bank account of the loan's borrower that is `ach_draftable`")
     amount_type: AmountType = Field(
         AmountType.NEXT_DUE, description="next_due: what brings the loan current on its due date; static: `amount`"
     )

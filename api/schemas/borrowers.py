@@ -1,4 +1,4 @@
-"""Borrowers, their nested entries and payment instruments at the edge. Their rules are in domain/borrower.py."""
+"""Borrowers and their nested entries at the edge. Their rules are in domain/borrower.py."""
 
 from __future__ import annotations
 
@@ -244,24 +244,3 @@ class BorrowerDetail(Borrower):
 def borrower_of(row: RowMapping) -> Borrower:
     """A borrower from a row of infra.db.queries.borrowers."""
     return Borrower.model_validate({name: row[name] for name in Borrower.model_fields})
-
-
-class InstrumentRequest(Schema):
-    """A bank account or a card. The whole account number is never sent here."""
-
-    instrument_type: str = Field(description="bank_account or card", examples=["bank_account"])
-    account_holder_name: str = Field(examples=["John Doe"])
-    bank_name: str | None = Field(None, examples=["Chase"])
-    routing_number: str | None = Field(None, description="of a bank_account", examples=["021000021"])
-    account_number_last_four: str = Field(examples=["6789"])
-    account_type: str | None = Field(None, description="of a bank_account: checking or savings", examples=["checking"])
-
-
-class Instrument(InstrumentRequest):
-    id: UUID
-    created_at: datetime
-
-
-def instrument_of(row: RowMapping) -> Instrument:
-    """A payment instrument from its row."""
-    return Instrument.model_validate({name: row[name] for name in Instrument.model_fields})

@@ -1,4 +1,4 @@
-"""Borrowers over HTTP: nested entries, SSN, search, payment instruments."""
+"""Borrowers over HTTP: nested entries, SSN, search."""
 
 from __future__ import annotations
 
@@ -10,26 +10,17 @@ import pytest
 from sqlalchemy import select
 
 from infra.crypto import Vault
-from infra.db.models.processes import autopay_enrolments
 from infra.db.models.servicing import borrowers
 from infra.db.models.tenancy import audit_log
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from infra.settings import Settings
 from tests.api.conftest import ApiClient
-from tests.api.lending import make_borrower, make_loan, pointers
+from tests.api.lending import make_borrower, pointers
 
 BORROWERS = "/api/v1/borrowers"
 SSN = "123-45-6789"
 ADDRESS = {"line1": "123 Main St", "city": "Poughkeepsie", "state": "NY", "postal_code": "12601-6789"}
-BANK_ACCOUNT = {
-    "instrument_type": "bank_account",
-    "account_holder_name": "John Doe",
-    "bank_name": "Chase",
-    "routing_number": "021000021",
-    "account_number_last_four": "6789",
-    "account_type": "checking",
-}
 ENTRIES: dict[str, dict[str, Any]] = {
     "addresses": ADDRESS,
     "phones": {"number": "(212) 555-1234"},
@@ -209,56 +200,6 @@ async def test_one_entry_of_a_kind_is_primary(loan_officer: ApiClient) -> None:
     await loan_officer.patch(f"{path}/{first['id']}", json={"phone_type": "home"})
     flags = {item["id"]: item["is_primary"] for item in (await loan_officer.get(path)).json()["items"]}
     assert flags == {first["id"]: False, second["id"]: True}
-
-
-async def test_a_payment_instrument_is_added_and_removed(loan_officer: ApiClient) -> None:
-    path = f"{BORROWERS}/{await make_borrower(loan_officer)}/payment-instruments"
-    added = await loan_officer.post(path, json=BANK_ACCOUNT)
-    assert added.status_code == 201
-    assert {name: added.json()[name] for name in BANK_ACCOUNT} == BANK_ACCOUNT
-    card = {"instrument_type": "card", "account_holder_name": "John Doe", "account_number_last_four": "4242"}
-    assert (await loan_officer.post(path, json=card)).status_code == 201
-    assert len((await loan_officer.get(path)).json()["items"]) == 2
-    own = f"{path}/{added.json()['id']}"
-    assert [(await loan_officer.delete(own)).status_code for _ in range(2)] == [204, 404]
-    assert [item["instrument_type"] for item in (await loan_officer.get(path)).json()["items"]] == ["card"]
-
-
-@pytest.mark.parametrize(
-    ("change", "pointer"),
-    [
-        ({"routing_number": "021000022"}, "/routing_number"),
-        ({"routing_number": "000000000"}, "/routing_number"),
-        ({"routing_number": None}, "/routing_number"),
-        ({"account_number_last_four": "123456789"}, "/account_number_last_four"),
-        ({"account_type": "brokerage"}, "/account_type"),
-        ({"instrument_type": "cash"}, "/instrument_type"),
-        ({"account_number": "1234567890"}, "/account_number"),
-    ],
-)
-async def test_a_wrong_instrument_is_refused(loan_officer: ApiClient, change: dict[str, Any], pointer: str) -> None:
-    path = f"{BORROWERS}/{await make_borrower(loan_officer)}/payment-instruments"
-    refused = await loan_officer.post(path, json={**BANK_ACCOUNT, **change})
-    assert refused.status_code == 422
-    assert pointer in pointers(refused)
-
-
-async def test_an_instrument_that_autopay_draws_on_stays(admin: ApiClient, uow_of: Callable[[UUID], UnitOfWork]) -> None:
-    loan = await make_loan(admin)
-    path = f"{BORROWERS}/{loan['borrower_id']}/payment-instruments"
-    instrument = (await admin.post(path, json=BANK_ACCOUNT)).json()["id"]
-    async with uow_of(admin.tenant_id) as uow:
-        await uow.add(
-            autopay_enrolments,
-            loan_id=UUID(loan["id"]),
-            payment_instrument_id=UUID(instrument),
-            status="active",
-            amount_type="next_due",
-            start_date=await uow.business_date(),
-        )
-        await uow.commit()
-    refused = await admin.delete(f"{path}/{instrument}")
-    assert (refused.status_code, refused.json()["code"]) == (409, "instrument_in_use")
 
 
 async def test_another_borrowers_entry_is_not_found(loan_officer: ApiClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -78,18 +79,68 @@ async def test_a_loan_that_is_not_active_is_refused(rows: Rows, loan: Borrowed) 
     assert (refused.value.state, refused.value.code) == ("boarding", "loan_not_active")
 
 
-@pytest.mark.parametrize("wrong", ["a card", "removed", "of another borrower"])
-async def test_an_account_that_cannot_be_drafted_is_refused(rows: Rows, loan: Borrowed, wrong: str) -> None:
+UNFIT: dict[str, tuple[dict[str, Any], str]] = {
+    "a card": ({"instrument_type": "card", "account_number_encrypted": None}, "a card cannot be drafted"),
+    "of the last four digits only": ({"account_number_encrypted": None}, "only the last four digits of the account"),
+    "that failed its verification": (
+        {"verification_status": "failed", "verification_method": "prenote"},
+        "the verification of the account has failed",
+    ),
+}
+"""What makes an account one that cannot be drafted, and what is said of it."""
+
+
+async def spoil(rows: Rows, loan: Borrowed, **values: Any) -> None:
+    async with rows.uow() as uow:
+        own = payment_instruments.c.id == loan.instrument_id
+        await uow.execute(update(payment_instruments).where(own).values(**values))
+        await uow.commit()
+
+
+@pytest.mark.parametrize("wrong", UNFIT)
+async def test_an_account_that_cannot_be_drafted_is_refused_with_the_reason(rows: Rows, loan: Borrowed, wrong: str) -> None:
+    values, said = UNFIT[wrong]
+    await spoil(rows, loan, **values)
+    with pytest.raises(InvalidInput) as refused:
+        await enrol(rows, loan)
+    assert (refused.value.code, refused.value.errors[0].pointer) == ("instrument_not_draftable", "/payment_instrument_id")
+    assert said in refused.value.detail
+
+
+@pytest.mark.parametrize("wrong", ["removed", "of another borrower"])
+async def test_an_account_that_is_not_the_borrowers_is_refused(rows: Rows, loan: Borrowed, wrong: str) -> None:
     other = await rows.borrowed()
     async with rows.uow() as uow:
-        changes = {"a card": {"instrument_type": "card"}, "removed": {"removed_at": uow.recorded_at}}
-        if wrong in changes:
-            own = payment_instruments.c.id == loan.instrument_id
-            await uow.execute(update(payment_instruments).where(own).values(**changes[wrong]))
+        own = payment_instruments.c.id == loan.instrument_id
+        if wrong == "removed":
+            await uow.execute(update(payment_instruments).where(own).values(removed_at=uow.recorded_at))
         instrument_id = other.instrument_id if wrong == "of another borrower" else loan.instrument_id
         with pytest.raises(InvalidInput) as refused:
             await autopay.enrol(uow, autopay.Enrol(loan.loan_id, instrument_id))
-    assert refused.value.errors[0].pointer == "/payment_instrument_id"
+    assert (refused.value.code, refused.value.errors[0].pointer) == ("unknown_instrument", "/payment_instrument_id")
+
+
+@pytest.mark.parametrize("wrong", UNFIT)
+@pytest.mark.parametrize("when", ["before it is decided", "between deciding and sending"])
+async def test_an_account_that_can_no_longer_be_drafted_keeps_the_draft_back_and_the_next_period_stays(
+    rows: Rows, loan: Borrowed, wrong: str, when: str
+) -> None:
+    values, said = UNFIT[wrong]
+    enrolment_id = await enrol(rows, loan)
+    if when == "before it is decided":
+        await spoil(rows, loan, **values)
+        assert (await prepare(rows, enrolment_id)).status is DraftStatus.NOT_DRAFTED
+    else:
+        draft = await prepare(rows, enrolment_id)
+        assert draft.status is DraftStatus.PENDING
+        await spoil(rows, loan, **values)
+        assert await send(rows, draft) is DraftStatus.NOT_DRAFTED
+
+    (row,) = await rows.drafts(enrolment_id)
+    assert (row["status"], row["amount"], said in row["reason"]) == ("not_drafted", 0, True)
+    assert (await rows.transfers(), await rows.payments(loan.loan_id)) == ([], [])
+    enrolment = await rows.enrolment(enrolment_id)
+    assert (enrolment["status"], enrolment["next_process_date"]) == ("active", date(2020, 11, 9))
 
 
 async def test_a_step_that_runs_twice_is_one_step(rows: Rows, loan: Borrowed) -> None:

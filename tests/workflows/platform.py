@@ -16,16 +16,28 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
 from domain.terms import LoanTerms
+from infra.crypto import Vault
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, rail_transfers, workflow_intents
-from infra.db.models.servicing import loans, payment_instruments, payments
+from infra.db.models.servicing import loans, payments
 from infra.db.models.tenancy import date_advances
 from infra.db.uow import Actor, ActorKind, UnitOfWork
-from services import autopay, dates
+from infra.settings import Settings
+from services import autopay, dates, instruments
 from services.intents import Delivery
+from tests.conftest import SECRET_KEY
 from tests.domain.loans import EXAMPLE
 from tests.services.lending import active_loan
 
 PATIENCE = 60.0
+VAULT = Vault.of(Settings(secret_key=SECRET_KEY))
+ACCOUNT = {
+    "instrument_type": "bank_account",
+    "account_holder_name": "John Doe",
+    "routing_number": "021000021",
+    "account_number": "000123456789",
+    "account_type": "checking",
+}
+"""A bank account that can be drafted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +106,7 @@ class Rows:
         loan_id = await active_loan(lambda tenant: self.uow(), self.tenant, terms)
         async with self.uow() as uow:
             loan = await uow.one(select(loans.c.borrower_id).where(loans.c.id == loan_id), "loan")
-            instrument_id = await uow.add(
-                payment_instruments,
-                borrower_id=loan["borrower_id"],
-                instrument_type="bank_account",
-                account_holder_name="John Doe",
-                account_number_last_four="6789",
-            )
+            instrument_id = await instruments.add(uow, VAULT, loan["borrower_id"], ACCOUNT)
             await uow.commit()
         return Borrowed(loan_id, instrument_id)
 

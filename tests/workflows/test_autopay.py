@@ -12,16 +12,17 @@ from temporalio.client import Client
 
 from domain.autopay import AmountType
 from domain.calendars import due_dates, is_banking_day, next_banking_day
+from domain.instruments import VerificationMethod, VerificationStatus
 from domain.program import Frequency
 from infra.calendar import bank_holidays
 from infra.settings import Settings
 from infra.temporal import Temporal
-from services import autopay, drafts
+from services import autopay, drafts, instruments
 from services.payments import RecordPayment, record
 from tests.conftest import MakeTenant
 from tests.services import lending
 from tests.workflows import histories
-from tests.workflows.platform import Platform, eventually
+from tests.workflows.platform import ACCOUNT, VAULT, Platform, eventually
 
 
 async def test_a_draft_goes_out_on_the_due_date_and_the_next_period_is_scheduled(platform: Platform, tenant: UUID) -> None:
@@ -171,6 +172,49 @@ async def test_a_cancel_counts_from_its_commit_on(platform: Platform, make_tenan
     assert await rows.transfers() == []
     result = await platform.autopay(enrolment_id).result()
     assert result == {"status": "cancelled", "reason": "changed my mind", "drafts": 0}
+
+
+async def test_after_its_account_was_replaced_it_drafts_from_the_other_one(
+    platform: Platform, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant(date(2020, 10, 8))
+    rows = platform.rows(tenant)
+    borrowed = await rows.borrowed()
+    enrolment_id = await platform.enrol(tenant, borrowed)
+    await platform.until_step(enrolment_id, "waiting")
+    borrower = (await rows.loan(borrowed.loan_id))["borrower_id"]
+    other = await platform.act(
+        tenant, lambda uow: instruments.add(uow, VAULT, borrower, {**ACCOUNT, "account_number": "555556789"})
+    )
+    await platform.act(tenant, lambda uow: instruments.remove(uow, borrower, borrowed.instrument_id, other))
+    messages = [row for row in await rows.intents(autopay.workflow_id(enrolment_id)) if row["action"] == "signal"]
+    assert [(row["message_name"], row["payload"]) for row in messages] == [("changed", {})]
+
+    await platform.move_date(tenant, date(2020, 10, 9))
+
+    (draft,) = await rows.drafts(enrolment_id)
+    (payment,) = await rows.payments(borrowed.loan_id)
+    assert (draft["status"], payment["payment_instrument_id"]) == ("sent", other)
+
+
+async def test_an_account_that_failed_its_verification_is_not_drafted_and_the_next_period_stays(
+    platform: Platform, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant(date(2020, 10, 8))
+    rows = platform.rows(tenant)
+    borrowed = await rows.borrowed()
+    enrolment_id = await platform.enrol(tenant, borrowed)
+    borrower = (await rows.loan(borrowed.loan_id))["borrower_id"]
+    failed = (VerificationStatus.FAILED, VerificationMethod.MANUAL, "closed, says the bank")
+    await platform.act(tenant, lambda uow: instruments.set_verification(uow, borrower, borrowed.instrument_id, *failed))
+
+    await platform.move_date(tenant, date(2020, 10, 9))
+
+    (draft,) = await rows.drafts(enrolment_id)
+    assert (draft["status"], draft["reason"]) == ("not_drafted", "the verification of the account has failed")
+    enrolment = await rows.enrolment(enrolment_id)
+    assert (enrolment["status"], enrolment["next_process_date"]) == ("active", date(2020, 11, 9))
+    assert await rows.transfers() == []
 
 
 async def test_it_ends_on_its_end_date(platform: Platform, make_tenant: MakeTenant) -> None:

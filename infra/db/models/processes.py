@@ -66,6 +66,12 @@ autopay_enrolments = tenant_table(
         unique=True,
         postgresql_where=text("status IN ('active', 'paused', 'suspended')"),
     ),
+    Index(
+        "ix_autopay_enrolments_instrument",
+        "tenant_id",
+        "payment_instrument_id",
+        postgresql_where=text("status IN ('active', 'paused', 'suspended')"),
+    ),
     Index("ix_autopay_enrolments_due", "tenant_id", "next_process_date", postgresql_where=text("status = 'active'")),
     CheckConstraint("status IN ('active', 'paused', 'suspended', 'cancelled', 'completed')", name="status"),
     CheckConstraint("amount_type IN ('next_due', 'static')", name="amount_type"),

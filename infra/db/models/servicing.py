@@ -229,12 +229,43 @@ payment_instruments = tenant_table(
     Column("routing_number", String(9)),
     Column("account_number_last_four", String(4), nullable=False),
     Column("account_type", String(20)),
+    Column("card_brand", String(20)),
+    Column("card_expiry_month", SmallInteger),
+    Column("card_expiry_year", SmallInteger),
+    Column("account_number_encrypted", LargeBinary),
+    Column("processor_token_encrypted", LargeBinary),
+    Column("identity_hash", LargeBinary),  # keyed; null for rows older than the column
+    Column("verification_status", String(20), nullable=False, server_default=text("'unverified'")),
+    Column("verification_method", String(20)),
+    Column("verification_changed_on", Date),
     Column("removed_at", DateTime(timezone=True)),  # kept: payments and drafts made with it refer to it
     timestamp("created_at"),
+    timestamp("updated_at"),
     belongs_to("borrower_id", "borrowers"),
     Index(None, "tenant_id", "borrower_id"),
+    Index(
+        "uq_payment_instruments_identity",
+        "tenant_id",
+        "borrower_id",
+        "identity_hash",
+        unique=True,
+        postgresql_where=text("removed_at IS NULL"),
+    ),
     CheckConstraint("instrument_type IN ('bank_account', 'card')", name="instrument_type"),
+    CheckConstraint(
+        "account_number_encrypted IS NULL OR instrument_type = 'bank_account' AND routing_number IS NOT NULL", name="number"
+    ),
+    CheckConstraint(
+        "(card_expiry_month IS NULL) = (card_expiry_year IS NULL) AND card_expiry_month BETWEEN 1 AND 12", name="card_expiry"
+    ),
+    CheckConstraint(
+        "verification_status IN ('unverified', 'pending', 'verified', 'failed') AND "
+        "(verification_status = 'unverified') = (verification_method IS NULL)",
+        name="verification_status",
+    ),
+    CheckConstraint("verification_method IN ('prenote', 'micro_deposit', 'instant', 'manual')", name="verification_method"),
 )
+"""Bank accounts and cards. Account numbers and processors' tokens are sealed; `identity_hash` finds the same one twice."""
 
 payments = tenant_table(
     "payments",

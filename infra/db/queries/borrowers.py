@@ -1,4 +1,4 @@
-"""Reads of borrowers, their nested entries and their payment instruments."""
+"""Reads of borrowers and their nested entries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, or_, select
 
-from infra.db.models.servicing import borrower_details, borrowers, payment_instruments
+from infra.db.models.servicing import borrower_details, borrowers
 from infra.db.queries.paging import newest_first
 
 SHOWN = [column for column in borrowers.c if column.name not in ("tenant_id", "ssn_encrypted")]
@@ -50,16 +50,3 @@ def detail(borrower_id: UUID, kind: str, detail_id: UUID) -> Select[Any]:
     """One nested entry of a borrower."""
     table = borrower_details
     return select(table).where(table.c.borrower_id == borrower_id, table.c.kind == kind, table.c.id == detail_id)
-
-
-def instrument_list(borrower_id: UUID, after: UUID | None, limit: int) -> Select[Any]:
-    """A borrower's payment instruments that have not been removed, newest first."""
-    table = payment_instruments
-    statement = select(table).where(table.c.borrower_id == borrower_id, table.c.removed_at.is_(None))
-    return newest_first(statement, table.c.id, after, limit)
-
-
-def instrument(borrower_id: UUID, instrument_id: UUID) -> Select[Any]:
-    """One payment instrument of a borrower that has not been removed."""
-    table = payment_instruments
-    return select(table).where(table.c.borrower_id == borrower_id, table.c.id == instrument_id, table.c.removed_at.is_(None))

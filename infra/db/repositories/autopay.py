@@ -13,7 +13,7 @@ from sqlalchemy.engine import RowMapping
 
 from domain.autopay import OPEN, DraftStatus, EnrolmentStatus
 from infra.db.models.processes import autopay_drafts, autopay_enrolments
-from infra.db.models.servicing import instalments, loans, payment_instruments, payments
+from infra.db.models.servicing import instalments, loans, payments
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 
@@ -58,14 +58,12 @@ async def loan_status(uow: UnitOfWork, loan_id: UUID) -> str:
     return str((await uow.one(select(loans.c.status).where(loans.c.id == loan_id), "loan"))["status"])
 
 
-async def instrument(uow: UnitOfWork, instrument_id: UUID) -> RowMapping | None:
-    """Owner and type of a payment instrument that was not removed, and is not until this transaction ends."""
-    table = payment_instruments
-    return await uow.one_or_none(
-        select(table.c.borrower_id, table.c.instrument_type)
-        .where(table.c.id == instrument_id, table.c.removed_at.is_(None))
-        .with_for_update(read=True)
-    )
+async def drawing_on(uow: UnitOfWork, instrument_id: UUID, *, lock: bool = False) -> Sequence[RowMapping]:
+    """The open enrolments that draw on a payment instrument, in the order of ids, locked unless only looked at."""
+    table = autopay_enrolments
+    which = (table.c.payment_instrument_id == instrument_id, table.c.status.in_(_OPEN))
+    found = select(table).where(*which).order_by(table.c.id)
+    return await uow.all(found.with_for_update() if lock else found)
 
 
 async def promised(uow: UnitOfWork, loan_id: UUID) -> int:
