@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 
 from api.deps import Caller
 from domain.errors import InFlight, InvalidInput
+from infra.crypto import Vault
 from infra.db.models.tenancy import idempotency_keys
 from infra.db.uow import UnitOfWork
 
@@ -51,9 +52,9 @@ async def execute(request: Request, caller: Caller, action: Action, *, status: i
         if key is None:
             answer = _answer(await action(uow), status)
         else:
-            digest = await _request_hash(request)
+            digest = await _request_hash(caller.vault, request)
             stored_key = f"{caller.user_id}:{key}"
-            replay = await _claim(uow, stored_key, digest)
+            replay = await _claim(uow, caller.vault, stored_key, digest)
             if replay is not None:
                 return replay
             answer = _answer(await action(uow), status)
@@ -88,16 +89,21 @@ def _key(request: Request) -> str | None:
     return values[0]
 
 
-async def _request_hash(request: Request) -> bytes:
-    """Same method, path, query and body: the same request. JSON is compared by value, not by its spaces."""
+async def _request_hash(vault: Vault, request: Request) -> bytes:
+    """Same method, path, query and body: the same request. JSON is compared by value, not by its spaces. Keyed, because an
+    account number in a body could be found by trying them all against a plain hash."""
     body = await request.body()
     if body:  # JSON, or the guard would have refused it
         body = json.dumps(json.loads(body), sort_keys=True).encode()
     head = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
-    return hashlib.sha256(head + body).digest()
+    return _keyed(vault, hashlib.sha256(head + body).digest())
 
 
-async def _claim(uow: UnitOfWork, key: str, digest: bytes) -> Response | None:
+def _keyed(vault: Vault, digest: bytes) -> bytes:
+    return vault.keyed_hash("idempotency", digest.hex())
+
+
+async def _claim(uow: UnitOfWork, vault: Vault, key: str, digest: bytes) -> Response | None:
     """The stored answer, or None when this request is the first and now holds the key until its transaction ends."""
     lock = int.from_bytes(hashlib.sha256(f"{uow.tenant_id}:{key}".encode()).digest()[:8], "big", signed=True)
     if not (await uow.execute(select(func.pg_try_advisory_xact_lock(lock)))).scalar_one():
@@ -105,7 +111,8 @@ async def _claim(uow: UnitOfWork, key: str, digest: bytes) -> Response | None:
     stored = await uow.one_or_none(select(idempotency_keys).where(idempotency_keys.c.key == key))
     if stored is None:
         return None
-    if not hmac.compare_digest(stored["request_hash"], digest):
+    known = stored["request_hash"]  # a plain one where it was stored before hashes were keyed
+    if not any(hmac.compare_digest(one, digest) for one in (known, _keyed(vault, known))):
         raise InvalidInput(
             "This Idempotency-Key was used for another request; use a new key for a new request.",
             code="idempotency_key_reused",

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from infra.db.models.tenancy import audit_log, idempotency_keys, one_time_tokens, users
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from tests.api.conftest import ApiClient, LoginAs
+from tests.api.lending import make_borrower
 from tests.api.mailbox import Mailbox
+from tests.workflows.platform import ACCOUNT
 
 USERS = "/api/v1/users"
 UowOf = Callable[[UUID], UnitOfWork]
@@ -134,3 +138,20 @@ async def test_a_request_that_fails_midway_leaves_no_key(admin: ApiClient, uow_o
     async with uow_of(admin.tenant_id) as uow:
         keys = (await uow.execute(select(idempotency_keys.c.key))).scalars().all()
     assert keys == [f"{admin.user_id}:a"]
+
+
+async def test_no_stored_hash_lets_an_account_number_be_tried(loan_officer: ApiClient, uow_of: UowOf) -> None:
+    """Ten digits are tried in minutes against a hash without a key."""
+    path = f"/api/v1/borrowers/{await make_borrower(loan_officer)}/payment-instruments"
+    await loan_officer.post(path, json=ACCOUNT, headers={"Idempotency-Key": "tried"})
+    plain = hashlib.sha256(f"POST {path}?\n".encode() + json.dumps(ACCOUNT, sort_keys=True).encode()).digest()
+    async with uow_of(loan_officer.tenant_id) as uow:
+        kept = await uow.one(select(idempotency_keys.c.request_hash), "key")
+        assert kept["request_hash"] != plain
+        # one that was stored before hashes were keyed still finds its answer
+        await uow.execute(update(idempotency_keys).values(request_hash=plain))
+        await uow.commit()
+    again = await loan_officer.post(path, json=ACCOUNT, headers={"Idempotency-Key": "tried"})
+    assert (again.status_code, again.headers.get("Idempotent-Replayed")) == (201, "true")
+    other = await loan_officer.post(path, json=ACCOUNT | {"bank_name": "Other"}, headers={"Idempotency-Key": "tried"})
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
