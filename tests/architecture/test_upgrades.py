@@ -52,6 +52,34 @@ def test_events_get_their_places_and_loans_their_balances_by_account(old: tuple[
             admin.execute("UPDATE loan_events SET position = 9")
 
 
+def test_two_instruments_that_look_the_same_stay_and_are_unverified(old: tuple[str, str]) -> None:
+    """The account numbers that would tell whether they are one were never kept."""
+    name, url = old
+    with psycopg.connect(os.environ[SERVER], dbname=name, autocommit=True) as admin:
+        for tenant in [new_id() for _ in range(2)]:
+            _instruments(admin, tenant)
+    command.upgrade(alembic_config(url), "head")
+    with psycopg.connect(os.environ[SERVER], dbname=name, autocommit=True) as admin:
+        kept = admin.execute(
+            "SELECT verification_status, account_number_encrypted, identity_hash FROM payment_instruments"
+        ).fetchall()
+        assert kept == [("unverified", None, None)] * 4
+
+
+def _instruments(admin: psycopg.Connection[object], tenant: object) -> None:
+    """A borrower who gave the same account twice."""
+    borrower = new_id()
+    admin.execute(
+        "INSERT INTO borrowers (tenant_id, id, first_name, last_name) VALUES (%s, %s, 'J', 'D')", (tenant, borrower)
+    )
+    for _ in range(2):
+        admin.execute(
+            "INSERT INTO payment_instruments (tenant_id, id, borrower_id, instrument_type, account_holder_name,"
+            " account_number_last_four) VALUES (%s, %s, %s, 'bank_account', 'J D', '6789')",
+            (tenant, new_id(), borrower),
+        )
+
+
 def _loans(admin: psycopg.Connection[object], tenant: object) -> None:
     """An active and a charged-off loan that owe 900.00 and a late fee of 30.00; the active one has two events."""
     borrower, program = new_id(), new_id()
