@@ -21,7 +21,9 @@ from sqlalchemy import Table, select
 from domain.boarding import BoardedLoan, RejectedRow, Remark, TapeMapping, board_row
 from domain.errors import InvalidInput
 from domain.events import Event
+from domain.happenings import Seen, happenings
 from domain.history import Record
+from domain.loan import LoanStatus
 from domain.program import Frequency
 from domain.replay import Replay, replay
 from infra.db.bulk import insert_many, insert_new, plan_anew
@@ -30,13 +32,14 @@ from infra.db.models.tenancy import audit_log
 from infra.db.repositories.loans import CacheKey, append_records, fee_rows, instalment_rows, state_values
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
-from services import ledger, programs
+from services import ledger, outbox, programs
 from services.loans import booked_values, contract_values
 from services.programs import ProgramVersion
 
 CHUNK = 1000
 _EXTRA = "columns beyond the header"
 _LONGEST_VALUE = 100
+_UNKNOWN = Seen(str(LoanStatus.BOARDING), "")
 
 _AUDIT_COLUMNS = (
     "tenant_id",
@@ -281,6 +284,8 @@ async def _land(open_uow: Callable[[], UnitOfWork], run: _Run, landing: Sequence
         await _land_schedules(uow, new)
         await ledger.post(uow, {loan_id: item.replay for loan_id, item in new.items()})
         await _land_audit(uow, run, new)
+        told = {loan_id: happenings(_UNKNOWN, [record], 1, new[loan_id].replay) for loan_id, record in records}
+        await outbox.tell(uow, [(loan_id, 1, item) for loan_id, found in told.items() for item in found])
         await uow.commit()
     return len(new)
 

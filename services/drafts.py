@@ -26,8 +26,11 @@ from domain.autopay import (
     process_instant,
 )
 from domain.errors import Refusal
+from domain.happenings import Happening
 from domain.loan import LoanStatus
+from domain.money import format_amount
 from domain.payoff import payoff_quote
+from domain.webhooks import WebhookType
 from infra.calendar import bank_holidays
 from infra.db.models.tenancy import tenants
 from infra.db.queries.instruments import ach_refusal_of
@@ -36,7 +39,7 @@ from infra.db.repositories import instruments
 from infra.db.uow import UnitOfWork
 from infra.rails import sandbox
 from infra.settings import BusinessMode
-from services import autopay, payments
+from services import autopay, outbox, payments
 from services.replaying import LockedLoan, lock_loan, today
 
 _ENDED_BY_LOAN: Final = {
@@ -90,10 +93,11 @@ async def prepare_draft(uow: UnitOfWork, enrolment_id: UUID, process_date: date)
         status=str(DraftStatus.NOT_DRAFTED if decision.reason else DraftStatus.PENDING),
         reason=decision.reason,
     )
-    if decision.reason:
-        await _move_on(uow, row, process_date)
     draft = await repository.draft_of_period(uow, enrolment_id, process_date)
     assert draft is not None
+    if decision.reason:
+        await _tell_not_drafted(uow, loan, draft, decision.reason)
+        await _move_on(uow, row, process_date)
     return _prepared(draft)
 
 
@@ -110,16 +114,18 @@ async def send_draft(uow: UnitOfWork, draft_id: UUID) -> DraftStatus:
         return DraftStatus(draft["status"])
     wanted = row["status"] == EnrolmentStatus.ACTIVE and row["next_process_date"] == draft["process_date"]
     if not wanted:
-        return await _not_drafted(uow, draft_id, f"the autopay is {row['status']}")
+        return await _not_drafted(uow, loan, draft, f"the autopay is {row['status']}")
     decision, effective = await _decide(uow, loan, row, draft["process_date"])
     if not decision.reason:
         # what was prepared may have been paid in part since; never more than was announced
-        decision = await _send(uow, row, draft, min(decision.amount, draft["amount"]), effective)
+        decision = await _send(uow, loan, row, draft, min(decision.amount, draft["amount"]), effective)
     await _move_on(uow, row, draft["process_date"])
-    return await _not_drafted(uow, draft_id, decision.reason) if decision.reason else DraftStatus.SENT
+    return await _not_drafted(uow, loan, draft, decision.reason) if decision.reason else DraftStatus.SENT
 
 
-async def _send(uow: UnitOfWork, row: RowMapping, draft: RowMapping, amount: int, effective: date) -> Decision:
+async def _send(
+    uow: UnitOfWork, loan: LockedLoan, row: RowMapping, draft: RowMapping, amount: int, effective: date
+) -> Decision:
     try:
         async with uow.connection.begin_nested():
             reference = await sandbox.accept(uow, draft["id"], amount, await uow.business_date())
@@ -139,13 +145,34 @@ async def _send(uow: UnitOfWork, row: RowMapping, draft: RowMapping, amount: int
         return Decision(0, refusal.detail)
     values = {"amount": amount, "payment_id": recorded.id, "rail_reference": str(reference)}
     await repository.change_draft(uow, draft["id"], status=str(DraftStatus.SENT), **values)
+    data = {**_of_draft(draft), "amount": format_amount(amount), "effective_date": effective.isoformat()}
+    number = await repository.last_event_number(uow, loan.id)  # the payment's: `loan` was read before it
+    await _tell(uow, loan, number, Happening(WebhookType.DRAFT_SENT, data, str(recorded.id)))
     return Decision(amount)
 
 
-async def _not_drafted(uow: UnitOfWork, draft_id: UUID, reason: str) -> DraftStatus:
+async def _not_drafted(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, reason: str) -> DraftStatus:
     status = DraftStatus.NOT_DRAFTED
-    await repository.change_draft(uow, draft_id, status=str(status), amount=0, reason=reason[:200])
+    await repository.change_draft(uow, draft["id"], status=str(status), amount=0, reason=reason[:200])
+    await _tell_not_drafted(uow, loan, draft, reason)
     return status
+
+
+async def _tell_not_drafted(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, reason: str) -> None:
+    data = {**_of_draft(draft), "reason": reason[:200]}
+    await _tell(uow, loan, loan.last_number, Happening(WebhookType.NOT_DRAFTED, data))
+
+
+async def _tell(uow: UnitOfWork, loan: LockedLoan, number: int, happening: Happening) -> None:
+    await outbox.tell(uow, [(loan.id, number, happening)], has_listeners=loan.row["has_listeners"])
+
+
+def _of_draft(draft: RowMapping) -> dict[str, str]:
+    return {
+        "draft_id": str(draft["id"]),
+        "enrolment_id": str(draft["enrolment_id"]),
+        "process_date": draft["process_date"].isoformat(),
+    }
 
 
 async def _decide(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, process_date: date) -> tuple[Decision, date]:

@@ -68,8 +68,9 @@ class Delivery:
         self._slots = asyncio.Semaphore(_CONCURRENCY)
 
     def soon(self, tenant_id: UUID, ids: Iterable[UUID]) -> None:
-        """Deliver these intents in the background; never waits, never fails: what does not succeed stays pending."""
-        wanted = workflow_intents.c.id.in_(tuple(ids))
+        """Deliver these intents in the background (of very many, the first); never waits, never fails: what does not succeed
+        stays pending."""
+        wanted = workflow_intents.c.id.in_(tuple(ids)[:BATCH])
         task = asyncio.create_task(self._try((workflow_intents.c.tenant_id == tenant_id) & wanted))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

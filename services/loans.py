@@ -13,6 +13,7 @@ from sqlalchemy import Numeric, cast, func, select
 
 from domain.errors import Conflict, FieldError, InvalidInput, NotFound, WrongState
 from domain.events import Disbursed
+from domain.happenings import Happening
 from domain.history import Known
 from domain.instalment_payments import InstalmentPayment, paid_by_instalment
 from domain.loan import LoanState, LoanStatus, PayoffQuote
@@ -30,10 +31,11 @@ from domain.origination import (
 from domain.payoff import payoff_quote
 from domain.program import Frequency
 from domain.terms import LoanTerms
+from domain.webhooks import WebhookType
 from infra.db.models.servicing import booked_schedules, borrowers, loans
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
-from services import programs
+from services import outbox, programs
 from services.replaying import LockedLoan, apply_event, load_loan, lock_loan, replay_at, today
 
 FARTHEST_QUOTE = timedelta(days=366)
@@ -115,6 +117,8 @@ async def create(uow: UnitOfWork, command: CreateLoan) -> UUID:
         "term_periods": terms.periods,
     }
     await uow.audit("loan.created", "loan", loan_id, after=after)
+    agreed = {"principal_amount": format_amount(terms.principal), "term_periods": terms.periods}
+    await outbox.tell(uow, [(loan_id, 0, Happening(WebhookType.LOAN_BOOKED, agreed))])
     return loan_id
 
 

@@ -6,7 +6,7 @@ allocations and the journal can only ever be the result of one replay.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import takewhile
@@ -16,6 +16,7 @@ from sqlalchemy.engine import RowMapping
 
 from domain.errors import InvalidInput, NotFound, Refusal
 from domain.events import Event, EventBody
+from domain.happenings import Seen, happenings
 from domain.history import Known, Record, refusal_of, surviving
 from domain.loan import SETTLED, LoanState
 from domain.replay import Replay, replay
@@ -23,15 +24,15 @@ from domain.terms import LoanTerms
 from infra.db.repositories import loans as repository
 from infra.db.repositories.payments import save_allocations
 from infra.db.uow import UnitOfWork
-from services import ledger
+from services import ledger, outbox
 
 
 @dataclass(slots=True)
 class LockedLoan:
     """A loan as read in this transaction: its row, its contract, its history, and the events of it that stand.
 
-    `row` stays as it was read; `records`, `events` and `processed_through` follow what this transaction does. `first_new`:
-    the number of the first record it adds.
+    `row` stays as it was read; `records`, `events`, `processed_through` and `seen` (what others were told of it last) follow
+    what this transaction does. `first_new`: the number of the first record it adds.
     """
 
     row: RowMapping
@@ -40,10 +41,12 @@ class LockedLoan:
     processed_through: date | None
     events: list[Event] = field(init=False)
     first_new: int = field(init=False)
+    seen: Seen = field(init=False)
 
     def __post_init__(self) -> None:
         self.events = surviving(self.records)
         self.first_new = self.last_number + 1
+        self.seen = Seen(self.row["status"], self.row["delinquency_bucket"])
 
     @property
     def id(self) -> UUID:
@@ -225,21 +228,28 @@ async def _record(
 ) -> dict[UUID, Replay]:
     records = [(loan, amended(uow, loan, amendments, as_of)) for loan, amendments in new]
     await repository.append_records(uow, [(loan.id, record) for loan, of_loan in records for record in of_loan], reason)
+    numbers = {loan.id: loan.last_number + 1 for loan, _ in records}
     for loan, of_loan in records:
         loan.add(of_loan)
     items = [item for _, amendments in new for item in amendments]
     changed = [item.effective_date for item in items]
     changed += [item.supersedes.effective_date for item in items if item.supersedes is not None]
-    return await store(uow, [loan for loan, _ in new], as_of, changed_from=min(changed))
+    return await store(uow, [loan for loan, _ in new], as_of, changed_from=min(changed), recorded_from=numbers)
 
 
 async def store(
-    uow: UnitOfWork, loans: Sequence[LockedLoan], as_of: date, *, changed_from: date | None = None
+    uow: UnitOfWork,
+    loans: Sequence[LockedLoan],
+    as_of: date,
+    *,
+    changed_from: date | None = None,
+    recorded_from: Mapping[UUID, int] | None = None,
 ) -> dict[UUID, Replay]:
     """Replay locked loans to `as_of` and write what changed, in a handful of statements however many loans they are.
 
     `changed_from` is the earliest effective date of events whose effect is not stored yet. Replaying is causal: nothing
     effective before it, and before the dates the loans were processed through, can have changed, so nothing older is read.
+    `recorded_from`: by loan, the number of the first record that others were not told of yet.
     """
     if not loans:
         return {}
@@ -256,9 +266,23 @@ async def store(
         await repository.save_schedules(uow, states)
         await save_allocations(uow, {loan_id: result.allocations for loan_id, result in replays.items()}, since)
     await ledger.post(uow, replays, since=since, posted_at=_instant(uow, loans))
+    await _tell(uow, loans, replays, recorded_from or {})
     for loan in loans:
         loan.processed_through = as_of
     return replays
+
+
+async def _tell(
+    uow: UnitOfWork, loans: Sequence[LockedLoan], replays: Mapping[UUID, Replay], recorded_from: Mapping[UUID, int]
+) -> None:
+    """Tell others what was recorded of the loans, and how their states have changed since they were told last."""
+    told: list[outbox.Told] = []
+    for loan in loans:
+        last, result = loan.last_number, replays[loan.id]
+        found = happenings(loan.seen, loan.records, recorded_from.get(loan.id, last + 1), result)
+        told += [(loan.id, last, item) for item in found]
+        loan.seen = Seen(str(result.state.status), result.state.delinquency_bucket)
+    await outbox.tell(uow, told, has_listeners=loans[0].row["has_listeners"])
 
 
 def _on_time(loan: LockedLoan, state: LoanState) -> bool:

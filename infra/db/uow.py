@@ -36,6 +36,15 @@ class Actor:
     id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A workflow to start: its id, its input, and its search attributes. Ids and dates only."""
+
+    workflow_id: str
+    payload: dict[str, Any]
+    search_attributes: dict[str, str]
+
+
 @dataclass(slots=True)
 class UnitOfWork:
     """`async with UnitOfWork(engine, tenant_id, actor) as uow: ...; await uow.commit()`.
@@ -180,6 +189,26 @@ class UnitOfWork:
         )
         self.intents.append(intent_id)
         return intent_id
+
+    async def intend_starts(self, workflow_type: str, starts: Sequence[Start]) -> None:
+        """Write the intents to start many workflows of one type in one statement; see `intend`."""
+        if not starts:
+            return
+        ids = [new_id() for _ in starts]
+        rows = [
+            {
+                "tenant_id": self.tenant_id,
+                "id": intent_id,
+                "action": "start",
+                "workflow_type": workflow_type,
+                "workflow_id": start.workflow_id,
+                "payload": start.payload,
+                "search_attributes": start.search_attributes,
+            }
+            for intent_id, start in zip(ids, starts, strict=True)
+        ]
+        await self.execute(insert(workflow_intents), rows)
+        self.intents.extend(ids)
 
 
 async def set_tenant(connection: AsyncConnection, tenant_id: UUID) -> None:

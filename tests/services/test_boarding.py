@@ -21,6 +21,7 @@ from domain.errors import InvalidInput, WrongState
 from domain.program_form import program_to_dict
 from infra.db.models.servicing import borrowers, instalments, journal_entries, loan_events, loan_fees, loans, programs
 from infra.db.models.tenancy import audit_log, tenants
+from infra.db.models.webhooks import webhook_events
 from infra.db.uow import UnitOfWork
 from infra.settings import Settings
 from services import ledger
@@ -60,6 +61,17 @@ async def run(uow_of: UowOf, tenant: UUID, lines: Iterable[str], **options: obje
 async def count(uow_of: UowOf, tenant: UUID, table: object = loans) -> int:
     async with uow_of(tenant) as uow:
         return int((await uow.execute(select(func.count()).select_from(table))).scalar_one())  # type: ignore[arg-type]
+
+
+async def test_a_loan_that_lands_is_told_of_once(uow_of: UowOf, lender: UUID) -> None:
+    """300 of them, so that they are written at once; one of them was past due before."""
+    lines = tape(*good(300), line(number="A-5", state="Late"))
+    for _ in range(2):
+        await run(uow_of, lender, lines)
+    async with uow_of(lender) as uow:
+        found = await uow.all(select(webhook_events.c.type, webhook_events.c.loan_event_number))
+        assert {tuple(row.values()) for row in found} == {("loan.boarded", 1)}
+        assert (len(found), await count(uow_of, lender)) == (301, 301)
 
 
 async def test_good_rows_land_and_bad_ones_are_named(uow_of: UowOf, lender: UUID) -> None:

@@ -53,6 +53,12 @@ async def due_dates(uow: UnitOfWork, loan_id: UUID, *, unpaid_only: bool) -> lis
     return [row["due_date"] for row in await uow.all(found)]
 
 
+async def last_event_number(uow: UnitOfWork, loan_id: UUID) -> int:
+    """The number of the last event of a loan. Raises NotFound."""
+    number: int = (await uow.one(select(loans.c.last_sequence).where(loans.c.id == loan_id), "loan"))["last_sequence"]
+    return number
+
+
 async def loan_status(uow: UnitOfWork, loan_id: UUID) -> str:
     """The loan's status as stored."""
     return str((await uow.one(select(loans.c.status).where(loans.c.id == loan_id), "loan"))["status"])

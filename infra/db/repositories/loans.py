@@ -33,6 +33,7 @@ from infra.db.bulk import insert_rows
 from infra.db.models.archive import status_archive
 from infra.db.models.servicing import instalments, loan_events, loan_fees, loans, program_versions
 from infra.db.models.tenancy import tenants
+from infra.db.repositories.webhooks import HAS_LISTENERS
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 
@@ -45,14 +46,15 @@ def _loans_with_terms() -> Select[Any]:
         program_versions.c.program_id == loans.c.program_id, program_versions.c.version == loans.c.program_version
     )
     return (
-        select(loans, program_versions.c.terms.label("program_terms"), tenants.c.zone)
+        select(loans, program_versions.c.terms.label("program_terms"), tenants.c.zone, HAS_LISTENERS.label("has_listeners"))
         .join(program_versions, version)
         .join(tenants, tenants.c.id == loans.c.tenant_id)
     )
 
 
 async def loan_rows(uow: UnitOfWork, loan_ids: Sequence[UUID], *, lock: bool) -> Sequence[RowMapping]:
-    """The rows of some loans with `program_terms` (JSON) and the tenant's `zone`, in the order of their ids.
+    """The rows of some loans with `program_terms` (JSON), the tenant's `zone`, and whether it `has_listeners` (active
+    webhook endpoints), in the order of their ids.
 
     `lock` takes each row FOR UPDATE in that order, so that two transactions never wait for each other.
     """
