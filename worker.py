@@ -25,10 +25,11 @@ from workflows.autopay import AutopayWorkflow
 from workflows.business_day_tick import BusinessDayTickWorkflow
 from workflows.close_of_business import CloseOfBusinessWorkflow
 from workflows.date_advance import DateAdvanceWorkflow
+from workflows.webhook import WebhookWorkflow
 
 log = logging.getLogger("worker")
 
-WORKFLOWS: Final = [AutopayWorkflow, BusinessDayTickWorkflow, CloseOfBusinessWorkflow, DateAdvanceWorkflow]
+WORKFLOWS: Final = [AutopayWorkflow, BusinessDayTickWorkflow, CloseOfBusinessWorkflow, DateAdvanceWorkflow, WebhookWorkflow]
 RUNNER: Final = SandboxedWorkflowRunner(
     SandboxRestrictions.default.with_passthrough_modules("activities.contracts", "domain", "pydantic", "workflows.messages")
 )
@@ -44,7 +45,7 @@ def make_worker(settings: Settings, client: Client, engine: AsyncEngine) -> Work
         client,
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
-        activities=activities(engine, client),
+        activities=activities(settings, engine, client),
         workflow_runner=RUNNER,
         max_concurrent_activities=_ACTIVITIES_PER_CONNECTION * settings.database_pool_size,
         graceful_shutdown_timeout=GRACE,

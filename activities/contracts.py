@@ -12,6 +12,7 @@ from uuid import UUID
 from temporalio import activity
 
 from domain.autopay import DraftStatus, Plan, PreparedDraft
+from domain.webhooks import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,14 @@ class Pending:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryRef:
+    """One webhook delivery of a tenant."""
+
+    tenant_id: UUID
+    delivery_id: UUID
+
+
 @activity.defn
 async def plan_autopay(request: EnrolmentRef) -> Plan:
     """Look at the enrolment's row."""
@@ -156,4 +165,10 @@ async def settle_day(request: BusinessDay) -> Pending:
 @activity.defn
 async def finish_advance(request: AdvanceRef) -> None:
     """Mark the advance done; again does nothing."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def deliver_webhook(request: DeliveryRef) -> Progress:
+    """Try a delivery once and record what came of it; one that is over is left alone."""
     raise NotImplementedError

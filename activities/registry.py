@@ -10,12 +10,17 @@ from temporalio.client import Client
 
 from activities.autopay import AutopayActivities
 from activities.dates import DateActivities
+from activities.webhooks import WebhookActivities
+from infra.crypto import Vault
+from infra.settings import Settings
+from infra.webhook_sender import WebhookSender
 
 
-def activities(engine: AsyncEngine, client: Client) -> Sequence[Callable[..., Any]]:
+def activities(settings: Settings, engine: AsyncEngine, client: Client) -> Sequence[Callable[..., Any]]:
     """The implementations of the stubs in activities/contracts.py. `engine` is the application role's."""
     autopay = AutopayActivities(engine)
     dates = DateActivities(engine, client)
+    webhooks = WebhookActivities(engine, Vault.of(settings), WebhookSender(settings))
     return [
         autopay.plan_autopay,
         autopay.prepare_draft,
@@ -25,4 +30,5 @@ def activities(engine: AsyncEngine, client: Client) -> Sequence[Callable[..., An
         dates.open_date,
         dates.settle_day,
         dates.finish_advance,
+        webhooks.deliver_webhook,
     ]

@@ -27,10 +27,14 @@ _KEY = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an action answers when the status is not always the route's (such as 200 for a first payment found again)."""
+    """What an action answers when the status is not always the route's (such as 200 for a first payment found again).
+
+    `stored`: what the same request again is answered, where that is not the same: a secret is shown once and not kept.
+    """
 
     body: BaseModel | None
     status: int
+    stored: BaseModel | None = None
 
 
 Action = Callable[[UnitOfWork], Awaitable[BaseModel | Answer | None]]
@@ -65,14 +69,14 @@ async def execute(request: Request, caller: Caller, action: Action, *, status: i
                     actor_id=caller.user_id,
                     request_hash=digest,
                     status=answer.status,
-                    body=_content(answer),
+                    body=_content(answer.stored or answer.body),
                 )
             )
         await uow.commit()
         intents = tuple(uow.intents)
     if intents:
         request.app.state.delivery.soon(caller.tenant_id, intents)
-    return _respond(answer.status, _content(answer))
+    return _respond(answer.status, _content(answer.body))
 
 
 def _key(request: Request) -> str | None:
@@ -124,8 +128,8 @@ def _answer(result: BaseModel | Answer | None, status: int) -> Answer:
     return result if isinstance(result, Answer) else Answer(result, status)
 
 
-def _content(answer: Answer) -> Any:
-    return None if answer.body is None else answer.body.model_dump(mode="json", by_alias=True)
+def _content(body: BaseModel | None) -> Any:
+    return None if body is None else body.model_dump(mode="json", by_alias=True)
 
 
 def _respond(status: int, content: Any, *, replayed: bool = False) -> Response:

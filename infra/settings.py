@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     smtp_url: SecretStr | None = None  # smtp://user:password@host:port; absent: mail is kept, not sent
     business_mode: BusinessMode = BusinessMode.SANDBOX
+    webhook_insecure: bool = False  # tests and demonstrations: webhooks over http, and to one's own network
 
     @property
     def public_url(self) -> str:

@@ -89,3 +89,29 @@ class DateAdvanceStatus:
     business_date: date
     to_date: date
     pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookInput:
+    """A delivery: ids only, what is sent is read when it is sent."""
+
+    tenant_id: UUID
+    delivery_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookStatus:
+    """Answer to the query `status`. `retry_in`: seconds from the last attempt to the next."""
+
+    step: str
+    waiting_on: str
+    attempts: int
+    retry_in: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookResult:
+    """How a delivery ended."""
+
+    status: str
+    attempts: int

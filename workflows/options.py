@@ -19,6 +19,9 @@ QUICK: Final = ActivityConfig(start_to_close_timeout=timedelta(seconds=10), retr
 LOCAL: Final = LocalActivityConfig(start_to_close_timeout=timedelta(seconds=10), retry_policy=FOREVER)
 """One short transaction inside the workflow's own task: for steps of which there are many, a day each."""
 
+DELIVERY: Final = ActivityConfig(start_to_close_timeout=timedelta(seconds=20), retry_policy=FOREVER)
+"""One attempt to reach somebody else, of at most ten seconds, between two transactions."""
+
 BATCH: Final = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=10), heartbeat_timeout=timedelta(seconds=20), retry_policy=FOREVER
 )

@@ -29,6 +29,7 @@ from api.routers import (
     status_archive,
     tenant,
     users,
+    webhooks,
 )
 from api.routers.portal import autopay as portal_autopay
 from api.routers.portal import config as portal_config
@@ -58,6 +59,7 @@ ROUTERS: list[APIRouter] = [
     processes.router,
     journal.router,
     periods.router,
+    webhooks.router,
     audit.router,
     portal_config.router,
     portal_profile.router,

@@ -30,6 +30,7 @@ from infra.db.models.servicing import (
     programs,
 )
 from infra.db.models.tenancy import date_advances, tenants
+from infra.db.models.webhooks import webhook_deliveries, webhook_endpoints, webhook_events
 from infra.db.uow import Actor, ActorKind, UnitOfWork
 from infra.ids import new_id
 from infra.settings import Settings
@@ -96,6 +97,16 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
     )
     detail = await uow.add(borrower_details, borrower_id=borrower, kind="note", data={"text": MARK})
     advance = await uow.add(date_advances, from_date=DAY, to_date=DAY + timedelta(days=1))
+    event = await uow.add(webhook_events, type="ping", loan_id=loan, business_date=DAY, data={"text": MARK})
+    endpoint = await uow.add(webhook_endpoints, url=f"https://{MARK}.example", status="active", secret=MARK.encode())
+    delivery = await uow.add(
+        webhook_deliveries,
+        event_id=event,
+        endpoint_id=endpoint,
+        status="failed",
+        last_reason=MARK,
+        finished_at=uow.recorded_at,
+    )
     await uow.audit("test", "loan", loan, reason=MARK)
     return {
         "borrower_id": borrower,
@@ -109,6 +120,9 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
         "draft_id": draft,
         "detail_id": detail,
         "advance_id": advance,
+        "event_id": event,
+        "endpoint_id": endpoint,
+        "delivery_id": delivery,
     }
 
 

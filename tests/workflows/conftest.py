@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from infra.settings import Settings
-from infra.temporal import SEARCH_ATTRIBUTES, Temporal
+from infra.temporal import SEARCH_ATTRIBUTES, Temporal, data_converter
 from services.intents import Delivery
-from standalone.binaries import find_temporal
+from standalone.binaries import find_temporal, find_test_server
 from tests.workflows.platform import Platform
 from worker import make_worker
 
@@ -61,3 +63,16 @@ def platform(
 ) -> Platform:
     """What a test does as the API would, with a worker that carries it out."""
     return Platform(engine, temporal_client, delivery)
+
+
+@pytest.fixture(scope="module")
+async def skipping(settings: Settings) -> AsyncIterator[WorkflowEnvironment]:
+    """A server whose clock a test moves."""
+    environment = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(find_test_server()), data_converter=data_converter(settings)
+    )
+    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    request = AddSearchAttributesRequest(search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword))
+    await environment.client.operator_service.add_search_attributes(request)
+    yield environment
+    await environment.shutdown()

@@ -11,8 +11,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -22,9 +20,8 @@ from domain.calendars import add_months, next_banking_day
 from infra.calendar import bank_holidays
 from infra.db.models.tenancy import tenants
 from infra.settings import Settings
-from infra.temporal import SEARCH_ATTRIBUTES, Temporal, data_converter
+from infra.temporal import Temporal
 from services.intents import Delivery
-from standalone.binaries import find_test_server
 from tests.conftest import MakeTenant
 from tests.domain.loans import EXAMPLE
 from tests.workflows import histories
@@ -32,18 +29,6 @@ from tests.workflows.platform import Platform, eventually
 from worker import RUNNER, WORKFLOWS
 
 ZONE = "America/Chicago"
-
-
-@pytest.fixture(scope="module")
-async def skipping(settings: Settings) -> AsyncIterator[WorkflowEnvironment]:
-    environment = await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(find_test_server()), data_converter=data_converter(settings)
-    )
-    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-    request = AddSearchAttributesRequest(search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword))
-    await environment.client.operator_service.add_search_attributes(request)
-    yield environment
-    await environment.shutdown()
 
 
 @pytest.fixture
@@ -60,7 +45,7 @@ async def live(
         skipping.client,
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
-        activities=activities(engine, skipping.client),
+        activities=activities(settings, engine, skipping.client),
         workflow_runner=RUNNER,
         max_cached_workflows=0,  # every task is a replay of the whole history
     ):
