@@ -15,7 +15,8 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities.registry import activities
+from activities.contracts import webhook_queue
+from activities.registry import activities, webhook_activities
 from infra.db.engine import app_engine, dispatch_engine
 from infra.logging import configure_logging
 from infra.settings import Settings, SettingsError, load_settings
@@ -36,6 +37,7 @@ RUNNER: Final = SandboxedWorkflowRunner(
 """Data and pure rules are shared with workflow code, not loaded anew for each workflow; the workflows themselves are."""
 GRACE: Final = timedelta(seconds=10)
 _CONNECT_PAUSE: Final = 1.0
+_WEBHOOKS_AT_ONCE: Final = 50  # while one waits for its answer it holds no connection
 _ACTIVITIES_PER_CONNECTION: Final = 4  # most of its time an activity waits for Temporal, not for the database
 
 
@@ -45,9 +47,20 @@ def make_worker(settings: Settings, client: Client, engine: AsyncEngine) -> Work
         client,
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
-        activities=activities(settings, engine, client),
+        activities=activities(engine, client),
         workflow_runner=RUNNER,
         max_concurrent_activities=_ACTIVITIES_PER_CONNECTION * settings.database_pool_size,
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def make_webhook_worker(settings: Settings, client: Client, engine: AsyncEngine) -> Worker:
+    """A worker of the queue on which webhooks are sent, and of nothing else."""
+    return Worker(
+        client,
+        task_queue=webhook_queue(settings.task_queue),
+        activities=webhook_activities(settings, engine),
+        max_concurrent_activities=_WEBHOOKS_AT_ONCE,
         graceful_shutdown_timeout=GRACE,
     )
 
@@ -69,14 +82,14 @@ async def run(settings: Settings) -> None:
     delivery = Delivery(dispatch, temporal)
     dispatcher = asyncio.create_task(delivery.run_forever())
     stopped = asyncio.create_task(stop.wait())
-    working = make_worker(settings, client, engine)
-    running = asyncio.create_task(working.run())
+    workers = [make_worker(settings, client, engine), make_webhook_worker(settings, client, engine)]
+    running = [asyncio.create_task(worker.run()) for worker in workers]
     log.info("working", extra={"task_queue": settings.task_queue, "temporal": settings.temporal_address})
     try:
-        await asyncio.wait({stopped, running}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
         dispatcher.cancel()
-        await working.shutdown()
-        await running
+        await asyncio.gather(*(worker.shutdown() for worker in workers))
+        await asyncio.gather(*running)
     finally:
         await engine.dispose()
         await dispatch.dispose()

@@ -120,6 +120,11 @@ class DeliveryRef:
     delivery_id: UUID
 
 
+def webhook_queue(task_queue: str) -> str:
+    """The queue of the attempts to reach other people's servers: who is slow to answer keeps no step of ours waiting."""
+    return f"{task_queue}-webhooks"
+
+
 @activity.defn
 async def plan_autopay(request: EnrolmentRef) -> Plan:
     """Look at the enrolment's row."""

@@ -16,11 +16,11 @@ from infra.settings import Settings
 from infra.webhook_sender import WebhookSender
 
 
-def activities(settings: Settings, engine: AsyncEngine, client: Client) -> Sequence[Callable[..., Any]]:
-    """The implementations of the stubs in activities/contracts.py. `engine` is the application role's."""
+def activities(engine: AsyncEngine, client: Client) -> Sequence[Callable[..., Any]]:
+    """The implementations of the stubs in activities/contracts.py but what `webhook_activities` has. `engine` is the
+    application role's."""
     autopay = AutopayActivities(engine)
     dates = DateActivities(engine, client)
-    webhooks = WebhookActivities(engine, Vault.of(settings), WebhookSender(settings))
     return [
         autopay.plan_autopay,
         autopay.prepare_draft,
@@ -30,5 +30,9 @@ def activities(settings: Settings, engine: AsyncEngine, client: Client) -> Seque
         dates.open_date,
         dates.settle_day,
         dates.finish_advance,
-        webhooks.deliver_webhook,
     ]
+
+
+def webhook_activities(settings: Settings, engine: AsyncEngine) -> Sequence[Callable[..., Any]]:
+    """What waits for other people's servers, and so has a queue of its own (activities.contracts.webhook_queue)."""
+    return [WebhookActivities(engine, Vault.of(settings), WebhookSender(settings)).deliver_webhook]

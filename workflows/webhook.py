@@ -22,7 +22,9 @@ class WebhookWorkflow:
     async def run(self, request: WebhookInput) -> WebhookResult:
         while True:
             self._show("sending", "the endpoint", self._status.attempts)
-            progress = await workflow.execute_activity(contracts.deliver_webhook, self._delivery, **options.DELIVERY)
+            queue = contracts.webhook_queue(workflow.info().task_queue)
+            config: workflow.ActivityConfig = {**options.DELIVERY, "task_queue": queue}
+            progress = await workflow.execute_activity(contracts.deliver_webhook, self._delivery, **config)
             if progress.status is not DeliveryStatus.PENDING or progress.retry_in is None:
                 return self._end(progress)
             self._show("waiting", f"the next attempt, {progress.retry_in} s after the last", progress.attempts, progress)

@@ -45,7 +45,7 @@ async def live(
         skipping.client,
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
-        activities=activities(settings, engine, skipping.client),
+        activities=activities(engine, skipping.client),
         workflow_runner=RUNNER,
         max_cached_workflows=0,  # every task is a replay of the whole history
     ):

@@ -31,7 +31,7 @@ from services.payments import RecordPayment, record
 from tests.receiver import Receiver, receiving
 from tests.workflows import histories
 from tests.workflows.platform import Platform, Rows, eventually
-from worker import RUNNER, WORKFLOWS, make_worker
+from worker import RUNNER, WORKFLOWS, make_webhook_worker, make_worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +110,16 @@ async def hooks(
     insecure = settings.model_copy(
         update={"temporal_address": address, "webhook_insecure": True, "task_queue": "webhooks-of-tests"}
     )
-    async with Worker(
-        skipping.client,
-        task_queue=insecure.task_queue,
-        workflows=WORKFLOWS,
-        activities=activities(insecure, engine, skipping.client),
-        workflow_runner=RUNNER,
-        max_cached_workflows=0,
+    async with (
+        Worker(
+            skipping.client,
+            task_queue=insecure.task_queue,
+            workflows=WORKFLOWS,
+            activities=activities(engine, skipping.client),
+            workflow_runner=RUNNER,
+            max_cached_workflows=0,
+        ),
+        make_webhook_worker(insecure, skipping.client, engine),
     ):
         yield Hooks(Platform(engine, skipping.client, Delivery(dispatch, Temporal(insecure))), Vault.of(settings), skipping)
 
@@ -259,7 +262,7 @@ async def test_a_worker_that_dies_between_sending_and_recording_sends_again(
             delivery_id = await hooks.ping(tenant, await hooks.listen(tenant, receiver.url))
             await asyncio.wait_for(process.wait(), 60)
             assert (await hooks.row(tenant, delivery_id))["status"] == "pending"
-            async with make_worker(ours, temporal_client, engine):
+            async with make_worker(ours, temporal_client, engine), make_webhook_worker(ours, temporal_client, engine):
                 result = await asyncio.wait_for(hooks.handle(delivery_id).result(), 60)
     finally:
         if process.returncode is None:
