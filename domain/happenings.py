@@ -121,7 +121,7 @@ def _of_state(before: Seen, state: LoanState) -> Iterator[Happening]:
     if state.status != before.status and state.status in _BY_STATUS:
         data = {"previous_status": before.status, "principal_balance": format_amount(state.principal_balance)}
         yield Happening(_BY_STATUS[state.status], data)
-    if state.delinquency_bucket != before.bucket:
+    if state.delinquency_bucket != before.bucket and state.status is LoanStatus.ACTIVE:  # others are in no bucket
         data = {
             "bucket": state.delinquency_bucket,
             "previous_bucket": before.bucket,

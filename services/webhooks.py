@@ -25,6 +25,10 @@ MAX_ENDPOINTS: Final = 20
 """Endpoints a tenant may have: each event costs a delivery and a process for each."""
 
 MAX_OVERLAP: Final = timedelta(days=7)
+
+OVERDUE: Final = timedelta(hours=1)
+"""So long after its next attempt should have been, a delivery that is still pending may be replayed."""
+
 _FACTS: Final = ("url", "description", "event_types", "status", "disabled_reason")
 
 
@@ -138,10 +142,10 @@ async def replay(uow: UnitOfWork, delivery_id: UUID) -> UUID:
     """Deliver an event once more to the same endpoint, with the same event id. Returns the new delivery.
 
     Raises NotFound (also for an endpoint that was removed), WrongState while the delivery is being tried, or unless the
-    endpoint is active.
+    endpoint is active. One whose next attempt is long overdue is not being tried: an operator has ended its process.
     """
     row = await repository.delivery(uow, delivery_id, lock=True)
-    if row["status"] == DeliveryStatus.PENDING:
+    if row["status"] == DeliveryStatus.PENDING and uow.recorded_at - row["next_attempt_at"] < OVERDUE:
         ended = [str(status) for status in DeliveryStatus if status is not DeliveryStatus.PENDING]
         detail = "The delivery is pending: it is being tried already."
         raise WrongState(detail, state=row["status"], allowed=ended, code="delivery_pending")

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from domain.webhooks import SUBSCRIBABLE
 from infra.db.models.processes import workflow_intents
@@ -252,6 +252,16 @@ class TestDeliveries:
         await admin.patch(f"{ENDPOINTS}/{made['id']}", json={"status": "disabled"})
         late = await admin.post(path)
         assert (late.status_code, late.json()["code"]) == (409, "endpoint_disabled")
+
+    async def test_one_that_nobody_tries_any_more_can_be_replayed(self, admin: ApiClient, uow_of: UowOf) -> None:
+        """Its process was ended by an operator: it stays pending, and would for ever."""
+        made = await add(admin)
+        delivery = (await admin.post(f"{ENDPOINTS}/{made['id']}/test")).json()
+        async with uow_of(admin.tenant_id) as uow:
+            long_ago = uow.recorded_at - timedelta(minutes=61)
+            await uow.execute(update(webhook_deliveries).values(next_attempt_at=long_ago))
+            await uow.commit()
+        assert (await admin.post(f"{DELIVERIES}/{delivery['id']}/replay")).status_code == 202
 
     async def test_two_attempts_at_once_are_both_recorded_and_delivered_stays(self, admin: ApiClient, uow_of: UowOf) -> None:
         made = await add(admin)

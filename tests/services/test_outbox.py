@@ -171,6 +171,26 @@ async def test_a_bucket_changes_at_close_of_business_and_is_told_once(uow_of: Uo
     assert (cured["data"]["bucket"], cured["data"]["previous_bucket"]) == ("current", "dpd_30_59")
 
 
+async def test_a_loan_that_ends_past_due_does_not_become_current(uow_of: UowOf, tenant: UUID) -> None:
+    """Charged off it is in no bucket; reopened it is in the one it comes back to."""
+    loan_id = await active_loan(uow_of, tenant)
+    await jump(uow_of, tenant, date(2020, 10, 12))
+    async with uow_of(tenant) as uow:
+        acted = await act(uow, loan_id, lambda _: ChargedOff("given up"), None, "as said")
+        await uow.commit()
+    async with uow_of(tenant) as uow:
+        await corrections.void_event(uow, loan_id, acted.event.sequence, "a mistake")
+        await uow.commit()
+    async with uow_of(tenant) as uow:
+        _, late, charged_off, reopened, again = await told(uow, loan_id)
+    assert (late["data"]["bucket"], charged_off["type"], reopened["type"]) == (
+        "dpd_1_29",
+        "loan.charged_off",
+        "loan.reopened",
+    )
+    assert (again["type"], again["data"]["bucket"]) == ("loan.delinquency_bucket_changed", "dpd_1_29")
+
+
 async def test_a_close_that_runs_twice_tells_nothing_twice(uow_of: UowOf, tenant: UUID) -> None:
     loan_id = await active_loan(uow_of, tenant)
     await jump(uow_of, tenant, date(2020, 10, 12))
