@@ -24,11 +24,22 @@ _SMTP_TIMEOUT = 10  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A plain text message to one person."""
+    """A plain text message to one person. `key`: of a message that may be sent twice, the same each time, so that it is
+    one message to whoever receives it (and one file in the outbox)."""
 
     to: str
     subject: str
     body: str
+    key: str = ""
+
+
+class Undelivered(Exception):
+    """A mail that was not sent: the kind of the error, without its text, which may hold the address. `final`: no further
+    attempt would bring it there."""
+
+    def __init__(self, kind: str, *, final: bool) -> None:
+        super().__init__(kind)
+        self.final = final
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +57,23 @@ class Notifier:
         """Send each mail; a failure is logged (without the address) and the others are still sent."""
         for mail in mails:
             try:
-                await asyncio.to_thread(self._deliver, mail)
-            except (OSError, ValueError, smtplib.SMTPException) as error:
-                log.error("mail not sent: %s", type(error).__name__)
+                await self.deliver(mail)
+            except Undelivered as error:
+                log.error("mail not sent: %s", error)
+
+    async def deliver(self, mail: Mail) -> None:
+        """Send one mail, for those who try again. Raises Undelivered; whether another attempt could help, it says."""
+        try:
+            await asyncio.to_thread(self._deliver, mail)
+        except (OSError, ValueError, smtplib.SMTPException) as error:
+            final = isinstance(error, ValueError | smtplib.SMTPRecipientsRefused)
+            raise Undelivered(type(error).__name__, final=final) from None
 
     def _deliver(self, mail: Mail) -> None:
         message = _message(mail)
         if self.settings.smtp_url is None:
             self.outbox.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path = self.outbox / f"{new_id()}.eml"
+            path = self.outbox / f"{mail.key or new_id()}.eml"
             path.touch(mode=0o600)
             path.write_bytes(bytes(message))
             return
@@ -79,6 +98,6 @@ def _message(mail: Mail) -> EmailMessage:
     message["To"] = mail.to
     message["Subject"] = " ".join(mail.subject.split())  # a line break would end the header
     message["Date"] = formatdate()
-    message["Message-ID"] = make_msgid(domain="perdiem.invalid")
+    message["Message-ID"] = f"<{mail.key}@perdiem.invalid>" if mail.key else make_msgid(domain="perdiem.invalid")
     message.set_content(mail.body)
     return message

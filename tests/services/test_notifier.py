@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.notifier import Mail, Notifier
+from infra.notifier import Mail, Notifier, Undelivered
 from infra.settings import Settings
 
 MAIL = Mail("jane@example.com", "Your invitation\r\nBcc: everybody@example.com", "Hello J\u00fcrgen,\n\na link\n")
@@ -96,3 +96,27 @@ async def test_without_a_server_mail_is_kept_for_the_owner_only(tmp_path: Path) 
     assert len(files) == 2
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     assert notifier.outbox.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_mail_with_a_key_sent_twice_is_one_message(smtp: tuple[SmtpServer, str], tmp_path: Path) -> None:
+    server, url = smtp
+    mail = Mail("jane@example.com", "Your payment", "Hello\n", key="payment-reversal-1")
+    kept, sent = Notifier(Settings(home=tmp_path)), Notifier(Settings(home=tmp_path, smtp_url=url))
+    for _ in range(2):
+        await kept.deliver(mail)
+        await sent.deliver(mail)
+    assert [file.name for file in kept.outbox.glob("*.eml")] == ["payment-reversal-1.eml"]
+    ids = {email.message_from_bytes(message)["Message-ID"] for message in server.messages}
+    assert ids == {"<payment-reversal-1@perdiem.invalid>"}
+
+
+async def test_whoever_tries_again_is_told_whether_it_can_help(smtp: tuple[SmtpServer, str], tmp_path: Path) -> None:
+    server, url = smtp
+    notifier = Notifier(Settings(home=tmp_path, smtp_url=url))
+    server.refusing = True
+    with pytest.raises(Undelivered) as refused:
+        await notifier.deliver(MAIL)
+    assert (str(refused.value), refused.value.final) == ("SMTPRecipientsRefused", True)
+    with pytest.raises(Undelivered) as away:
+        await Notifier(Settings(home=tmp_path, smtp_url="smtp://127.0.0.1:1")).deliver(MAIL)
+    assert (str(away.value), away.value.final) == ("ConnectionRefusedError", False)
