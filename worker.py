@@ -19,6 +19,7 @@ from activities.contracts import webhook_queue
 from activities.registry import activities, webhook_activities
 from infra.db.engine import app_engine, dispatch_engine
 from infra.logging import configure_logging
+from infra.notifier import Notifier
 from infra.settings import Settings, SettingsError, load_settings
 from infra.temporal import Temporal
 from services.intents import Delivery
@@ -26,11 +27,19 @@ from workflows.autopay import AutopayWorkflow
 from workflows.business_day_tick import BusinessDayTickWorkflow
 from workflows.close_of_business import CloseOfBusinessWorkflow
 from workflows.date_advance import DateAdvanceWorkflow
+from workflows.payment_reversal import PaymentReversalWorkflow
 from workflows.webhook import WebhookWorkflow
 
 log = logging.getLogger("worker")
 
-WORKFLOWS: Final = [AutopayWorkflow, BusinessDayTickWorkflow, CloseOfBusinessWorkflow, DateAdvanceWorkflow, WebhookWorkflow]
+WORKFLOWS: Final = [
+    AutopayWorkflow,
+    BusinessDayTickWorkflow,
+    CloseOfBusinessWorkflow,
+    DateAdvanceWorkflow,
+    PaymentReversalWorkflow,
+    WebhookWorkflow,
+]
 RUNNER: Final = SandboxedWorkflowRunner(
     SandboxRestrictions.default.with_passthrough_modules("activities.contracts", "domain", "pydantic", "workflows.messages")
 )
@@ -47,7 +56,7 @@ def make_worker(settings: Settings, client: Client, engine: AsyncEngine) -> Work
         client,
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
-        activities=activities(engine, client),
+        activities=activities(engine, client, Notifier(settings)),
         workflow_runner=RUNNER,
         max_concurrent_activities=_ACTIVITIES_PER_CONNECTION * settings.database_pool_size,
         graceful_shutdown_timeout=GRACE,

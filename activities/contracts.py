@@ -12,6 +12,7 @@ from uuid import UUID
 from temporalio import activity
 
 from domain.autopay import DraftStatus, Plan, PreparedDraft
+from domain.reversal import ReversalStatus, ReversalStep
 from domain.webhooks import Progress
 
 
@@ -125,6 +126,22 @@ def webhook_queue(task_queue: str) -> str:
     return f"{task_queue}-webhooks"
 
 
+@dataclass(frozen=True, slots=True)
+class ReversalRef:
+    """A reversal of a payment."""
+
+    tenant_id: UUID
+    reversal_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ReversalProgress:
+    """Where a reversal is, by its row."""
+
+    status: ReversalStatus
+    step: ReversalStep
+
+
 @activity.defn
 async def plan_autopay(request: EnrolmentRef) -> Plan:
     """Look at the enrolment's row."""
@@ -176,4 +193,34 @@ async def finish_advance(request: AdvanceRef) -> None:
 @activity.defn
 async def deliver_webhook(request: DeliveryRef) -> Progress:
     """Try a delivery once and record what came of it; one that is over is left alone."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def look_at_reversal(request: ReversalRef) -> ReversalProgress:
+    """Look at the reversal's row."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def replan_reversed_autopay(request: ReversalRef) -> None:
+    """Have the loan's autopay look again; again does nothing."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def restate_days(request: ReversalRef) -> None:
+    """Record which archived days the reversal restates, page by page from the database's checkpoint; again does nothing."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def tell_of_reversal(request: ReversalRef) -> None:
+    """Send the borrower's letter, then record that it was, which completes the reversal; again does nothing."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def give_up_telling(request: ReversalRef) -> None:
+    """Record that the letter could not be sent, which completes the reversal; again does nothing."""
     raise NotImplementedError

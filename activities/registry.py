@@ -10,17 +10,20 @@ from temporalio.client import Client
 
 from activities.autopay import AutopayActivities
 from activities.dates import DateActivities
+from activities.reversals import ReversalActivities
 from activities.webhooks import WebhookActivities
 from infra.crypto import Vault
+from infra.notifier import Notifier
 from infra.settings import Settings
 from infra.webhook_sender import WebhookSender
 
 
-def activities(engine: AsyncEngine, client: Client) -> Sequence[Callable[..., Any]]:
+def activities(engine: AsyncEngine, client: Client, notifier: Notifier) -> Sequence[Callable[..., Any]]:
     """The implementations of the stubs in activities/contracts.py but what `webhook_activities` has. `engine` is the
     application role's."""
     autopay = AutopayActivities(engine)
     dates = DateActivities(engine, client)
+    reversals = ReversalActivities(engine, notifier)
     return [
         autopay.plan_autopay,
         autopay.prepare_draft,
@@ -30,6 +33,11 @@ def activities(engine: AsyncEngine, client: Client) -> Sequence[Callable[..., An
         dates.open_date,
         dates.settle_day,
         dates.finish_advance,
+        reversals.look_at_reversal,
+        reversals.replan_reversed_autopay,
+        reversals.restate_days,
+        reversals.tell_of_reversal,
+        reversals.give_up_telling,
     ]
 
 

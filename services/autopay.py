@@ -23,6 +23,7 @@ from domain.autopay import (
 from domain.errors import Conflict, InvalidInput, NotFound, WrongState
 from domain.loan import LoanStatus
 from domain.money import format_amount
+from domain.reversal import AutopayOutcome
 from infra.calendar import bank_holidays
 from infra.db.models.processes import autopay_enrolments
 from infra.db.queries.instruments import ach_refusal_of
@@ -35,6 +36,9 @@ from services.replaying import lock_loan
 WORKFLOW_TYPE: Final = "AutopayWorkflow"
 CHANGED: Final = "changed"
 """The signal "look again": it carries nothing, the workflow reads the row."""
+PAID_OFF: Final = "the loan is paid off"
+NOTHING_LEFT: Final = "nothing is left to draft"
+"""Why an enrolment was completed: the two reasons which the reversal of a payment takes away."""
 
 
 def workflow_id(enrolment_id: UUID) -> str:
@@ -223,6 +227,32 @@ async def first_process_date(uow: UnitOfWork, loan_id: UUID, amount_type: Amount
     """The first date from `not_before` on when a draft goes out; what follows the dues skips instalments that are paid."""
     dues = await repository.due_dates(uow, loan_id, unpaid_only=amount_type is AmountType.NEXT_DUE)
     return next_process_date(dues, not_before, bank_holidays())
+
+
+async def replan(uow: UnitOfWork, loan_id: UUID, *, reopened: bool) -> tuple[AutopayOutcome, UUID | None]:
+    """Have the autopay of a locked loan look again, because money that had paid it is gone. Returns what that meant, and
+    the enrolment.
+
+    An instalment which is unpaid once more, and whose draft has not gone out, is drafted on its date. An enrolment that was
+    completed with the loan (`reopened`: the loan lives again) stays completed: whether it still stands as an authorization
+    is for people to decide.
+    """
+    row = await repository.open_enrolment(uow, loan_id)
+    if row is None:
+        last = await repository.last_enrolment(uow, loan_id)
+        if not reopened or last is None or last["status"] != EnrolmentStatus.COMPLETED:
+            return AutopayOutcome.NONE, None
+        with_the_loan = last["end_reason"] in (PAID_OFF, NOTHING_LEFT)
+        return (AutopayOutcome.ENDED, last["id"]) if with_the_loan else (AutopayOutcome.NONE, None)
+    outcome = AutopayOutcome.TOLD
+    if row["status"] == EnrolmentStatus.ACTIVE:
+        not_before = max(await uow.business_date(), row["start_date"])
+        upcoming = await first_process_date(uow, loan_id, AmountType(row["amount_type"]), not_before)
+        planned = row["next_process_date"]
+        if upcoming is not None and (planned is None or upcoming < planned):
+            await change_row(uow, row, "replanned", {"next_process_date": upcoming})
+            outcome = AutopayOutcome.REPLANNED
+    return outcome, await _tell(uow, row)
 
 
 async def change_row(uow: UnitOfWork, row: RowMapping, what: str, values: dict[str, Any], reason: str | None = None) -> None:

@@ -74,7 +74,7 @@ async def backdate(uow: UnitOfWork, payment_id: UUID, effective_date: date, reas
     impossible; InvalidInput at /effective_date for its own date, one after the business date or the bank's settlement, or
     before the loan's disbursement or boarding.
     """
-    payment, loan = await _payment(uow, payment_id, lock=True)
+    payment, loan = await payment_of_loan(uow, payment_id, lock=True)
     plan = await _plan_backdate(uow, payment, loan, effective_date)
     await amend(uow, loan, plan.amendments, reason)
     await repository.set_effective_date(uow, payment_id, effective_date)
@@ -91,7 +91,7 @@ async def backdate(uow: UnitOfWork, payment_id: UUID, effective_date: date, reas
 
 async def preview_backdate(uow: UnitOfWork, payment_id: UUID, effective_date: date) -> Corrected:
     """What `backdate` would do. Writes nothing, refuses what it refuses."""
-    payment, loan = await _payment(uow, payment_id, lock=False)
+    payment, loan = await payment_of_loan(uow, payment_id, lock=False)
     return (await _plan_backdate(uow, payment, loan, effective_date)).corrected
 
 
@@ -102,14 +102,21 @@ async def reverse(uow: UnitOfWork, payment_id: UUID, reason: str, *, assess_nsf_
     is completed, and (naming the event) when a later event would become impossible; InvalidInput at /assess_nsf_fee when
     the program has no such fee.
     """
-    payment, loan = await _payment(uow, payment_id, lock=True)
+    payment, loan = await payment_of_loan(uow, payment_id, lock=True)
+    return await reverse_locked(uow, payment, loan, reason, assess_nsf_fee=assess_nsf_fee)
+
+
+async def reverse_locked(
+    uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, reason: str, *, assess_nsf_fee: bool
+) -> Corrected:
+    """`reverse` for a payment that was read under the lock of its loan; `loan` has the new events afterwards."""
     plan = await _plan_reverse(uow, payment, loan, assess_nsf_fee)
     await amend(uow, loan, plan.amendments, reason)
-    await repository.set_reversed(uow, payment_id)
+    await repository.set_reversed(uow, payment["id"])
     await uow.audit(
         "payment.reversed",
         "payment",
-        payment_id,
+        payment["id"],
         before={"status": payment["status"]},
         after={"status": "reversed", "loan_id": str(loan.id)},
         reason=reason,
@@ -119,7 +126,12 @@ async def reverse(uow: UnitOfWork, payment_id: UUID, reason: str, *, assess_nsf_
 
 async def preview_reverse(uow: UnitOfWork, payment_id: UUID, *, assess_nsf_fee: bool = False) -> Corrected:
     """What `reverse` would do. Writes nothing, refuses what it refuses."""
-    payment, loan = await _payment(uow, payment_id, lock=False)
+    payment, loan = await payment_of_loan(uow, payment_id, lock=False)
+    return await preview_reverse_read(uow, payment, loan, assess_nsf_fee=assess_nsf_fee)
+
+
+async def preview_reverse_read(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, *, assess_nsf_fee: bool) -> Corrected:
+    """`preview_reverse` for a payment and a loan that were read already."""
     return (await _plan_reverse(uow, payment, loan, assess_nsf_fee)).corrected
 
 
@@ -160,8 +172,8 @@ async def equivalence(uow: UnitOfWork, loan_id: UUID) -> Equivalence:
     return Equivalence(as_of, loan.row["state_hash"], state_hash(loan.replay(as_of).state), state_hash(alone.state))
 
 
-async def _payment(uow: UnitOfWork, payment_id: UUID, *, lock: bool) -> tuple[RowMapping, LockedLoan]:
-    """A payment and its loan; the payment is read again once the loan's lock is ours."""
+async def payment_of_loan(uow: UnitOfWork, payment_id: UUID, *, lock: bool) -> tuple[RowMapping, LockedLoan]:
+    """A payment and its loan; the payment is read again once the loan's lock is ours. Raises NotFound."""
     for row in await repository.payment_rows(uow, [payment_id]):
         if not lock:
             return row, await load_loan(uow, row["loan_id"])

@@ -43,7 +43,7 @@ from services import autopay, outbox, payments
 from services.replaying import LockedLoan, lock_loan, today
 
 _ENDED_BY_LOAN: Final = {
-    LoanStatus.PAID_OFF: "the loan is paid off",
+    LoanStatus.PAID_OFF: autopay.PAID_OFF,
     LoanStatus.CHARGED_OFF: "the loan is charged off",
     LoanStatus.TRANSFERRED: "the loan was transferred",
     LoanStatus.CANCELLED: "the loan was cancelled",
@@ -221,7 +221,7 @@ async def _ended_by_loan(uow: UnitOfWork, loan_id: UUID) -> str | None:
 
 def _ended_by_dates(row: RowMapping) -> str | None:
     if row["next_process_date"] is None:
-        return "nothing is left to draft"
+        return autopay.NOTHING_LEFT
     if row["end_date"] is not None and row["next_process_date"] > row["end_date"]:
         return f"the end date {row['end_date']} is reached"
     return None

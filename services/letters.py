@@ -1,6 +1,9 @@
-"""The mails about accounts. A link carries its token in the fragment, which browsers never send to a server."""
+"""The mails about accounts and payments. A link carries its token in the fragment, which browsers never send to a server."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
 
 from infra.notifier import Mail
 from services.one_time_tokens import LIFETIME, Purpose
@@ -52,3 +55,17 @@ def locked(tenant_name: str, to: str, name: str, minutes: int) -> Mail:
         f"Hello {name},\n\nsomebody gave a wrong password for your account several times, so it is locked for {minutes} "
         "minutes. If it was not you, you need do nothing: your password still protects it.\n",
     )
+
+
+def payment_reversed(
+    tenant_name: str, to: str, name: str, amount: str, effective_date: date, more: Sequence[str], key: str
+) -> Mail:
+    """To a borrower whose payment was taken back. `amount`: as it is shown; `more`: sentences on what followed from it."""
+    paragraphs = [
+        f"Hello {name},",
+        f"your payment of {amount} of {effective_date} has been reversed: it no longer counts as paid on your loan. "
+        "Interest, fees and what is due are what they would be without it.",
+        *more,
+        f"If you have questions, ask {tenant_name}.",
+    ]
+    return Mail(to, f"Your payment to {tenant_name} was reversed", "\n\n".join(paragraphs) + "\n", key)

@@ -8,10 +8,12 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
+from sqlalchemy.engine import RowMapping
+
 from domain.errors import InvalidInput
-from domain.history import Known
+from domain.history import Known, surviving
 from domain.loan import LoanStatus
-from domain.replay import Replay
+from domain.replay import Replay, replay
 from domain.status_archive import Status, status_of
 from infra.db.repositories import status_archive as repository
 from infra.db.uow import UnitOfWork
@@ -58,12 +60,9 @@ async def status_on(
     on = await day_of_loan(uow, loan, on)
     activity = (await repository.last_activity(uow, [loan_id], on)).get(loan_id)
     restated = _status(loan, on, known_as_of, activity)
-    if row is None:
-        archived = _status(loan, on, on, activity)
-    else:
-        archived = Status(**{name: row[name] for name in repository.FIGURES} | {"status": LoanStatus(row["status"])})
+    archived = _status(loan, on, on, activity) if row is None else _of_row(row)
     shown = archived if basis is Basis.ARCHIVED else restated
-    differs = tuple(f.name for f in fields(Status) if getattr(archived, f.name) != getattr(restated, f.name))
+    differs = _differing(archived, restated)
     archived_at = row["archived_at"] if row is not None and basis is Basis.ARCHIVED else None
     return StatusOn(loan_id, basis, archived_at, shown, differs)
 
@@ -82,6 +81,35 @@ async def archive(uow: UnitOfWork, loans: Sequence[LockedLoan], replays: Mapping
         if result.state.opened_on is not None:
             statuses[loan.id] = status_of(loan.terms, result, activity.get(loan.id))
     return await repository.add(uow, statuses)
+
+
+async def restated_days(
+    uow: UnitOfWork, loan: LockedLoan, events_through: int, since: date, through: date, limit: int
+) -> tuple[dict[date, tuple[str, ...]], date | None]:
+    """Compare the next `limit` archived days of a loan, from `since` to `through`, with what its history says of them.
+
+    `events_through`: the number of the last event of the history to go by; later ones change nothing, so that the same
+    question always has the same answer. Returns the fields that differ by day, of days where some do, and the last day
+    that was compared: None when there was none left.
+    """
+    events = surviving([record for record in loan.records if record.number <= events_through])
+    differs: dict[date, tuple[str, ...]] = {}
+    rows = await repository.archived_days(uow, loan.id, since, through, limit)
+    for row in rows:
+        on = row["as_of"]
+        activity = (await repository.last_activity(uow, [loan.id], on)).get(loan.id)
+        names = _differing(_of_row(row), status_of(loan.terms, replay(loan.terms, events, on), activity))
+        if names:
+            differs[on] = names
+    return differs, rows[-1]["as_of"] if rows else None
+
+
+def _of_row(row: RowMapping) -> Status:
+    return Status(**{name: row[name] for name in repository.FIGURES} | {"status": LoanStatus(row["status"])})
+
+
+def _differing(archived: Status, restated: Status) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(Status) if getattr(archived, f.name) != getattr(restated, f.name))
 
 
 def _status(loan: LockedLoan, on: date, known: Known, activity: date | None) -> Status:

@@ -115,3 +115,22 @@ class WebhookResult:
 
     status: str
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReversalInput:
+    """The reversal of a payment to be carried through."""
+
+    tenant_id: UUID
+    reversal_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ReversalState:
+    """Answer to the query `status`, and how a reversal ended. `told`: whether the borrower's letter was sent, or nobody has
+    an address to send it to; None while it has not come to that."""
+
+    status: str
+    step: str
+    waiting_on: str
+    told: bool | None

@@ -27,6 +27,15 @@ BATCH: Final = ActivityConfig(
 )
 """Pages of transactions with a checkpoint in the database."""
 
+MAIL: Final = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=1),
+    schedule_to_close_timeout=timedelta(days=1),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=10)
+    ),
+)
+"""One message to a server of others, which may be away: given up after a day, for people to see."""
+
 TENANT_ID: Final = SearchAttributeKey.for_keyword("TenantId")
 WORKFLOW_KIND: Final = SearchAttributeKey.for_keyword("WorkflowKind")
 BUSINESS_DATE: Final = SearchAttributeKey.for_keyword("BusinessDate")

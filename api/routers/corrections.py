@@ -1,4 +1,4 @@
-"""Corrections of a loan's history: backdate, reverse, void, each with a preview; and the history they leave behind."""
+"""Corrections of a loan's history: backdate, void, each with a preview; and the history they leave behind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from api.schemas.corrections import (
     Equivalence,
     LoanCorrection,
     LoanEvent,
-    ReverseRequest,
     VoidRequest,
     correction_of,
 )
@@ -45,24 +44,6 @@ async def preview_backdate_payment(payment_id: UUID, body: BackdateRequest, call
     """What backdating would change. Writes nothing."""
     async with caller.uow() as uow:
         return correction_of(await service.preview_backdate(uow, payment_id, body.effective_date))
-
-
-@router.post("/payments/{payment_id}/reverse", response_model=LoanCorrection)
-async def reverse_payment(payment_id: UUID, body: ReverseRequest, request: Request, caller: LoanOfficer) -> Response:
-    """Take a completed payment back as if it had never been made: interest, fees and delinquency follow."""
-
-    async def action(uow: UnitOfWork) -> LoanCorrection:
-        fee = body.assess_nsf_fee
-        return correction_of(await service.reverse(uow, payment_id, body.reason, assess_nsf_fee=fee))
-
-    return await execute(request, caller, action, status=200)
-
-
-@router.post("/payments/{payment_id}/reverse/preview")
-async def preview_reverse_payment(payment_id: UUID, body: ReverseRequest, caller: LoanOfficer) -> LoanCorrection:
-    """What reversing would change. Writes nothing."""
-    async with caller.uow() as uow:
-        return correction_of(await service.preview_reverse(uow, payment_id, assess_nsf_fee=body.assess_nsf_fee))
 
 
 @router.get("/loans/{loan_id}/events")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.base import Date, Flag, Money, Reason, Schema
+from api.schemas.base import Date, Money, Reason, Schema
 from api.schemas.journal import TransferOut, transfer_of
 from domain.correction import Change
 from domain.journal import Entry
@@ -19,11 +19,6 @@ from services.corrections import Corrected
 class BackdateRequest(Schema):
     effective_date: Date = Field(description="the day from which the payment counts")
     reason: Reason | None = Field(None, examples=["The cheque arrived on the 10th"])
-
-
-class ReverseRequest(Schema):
-    reason: Reason = Field(examples=["nsf"])
-    assess_nsf_fee: Flag = Field(False, description="charge the program's NSF fee, on the business date")
 
 
 class VoidRequest(Schema):

@@ -90,28 +90,6 @@ class TestBackdate:
         assert problem["errors"][0]["pointer"] == pointer
 
 
-class TestReverse:
-    async def test_the_payment_is_reversed_once(self, loan_officer: ApiClient, late: tuple[str, str]) -> None:
-        payment_id = late[1]
-        url, body = f"/payments/{payment_id}/reverse", {"reason": "nsf"}
-        promised = await call(loan_officer, "POST", f"{url}/preview", json=body)
-        done = await call(loan_officer, "POST", url, json=body)
-        assert promised == done
-        assert (done["after"]["principal_balance"], done["after"]["days_past_due"]) == ("10000.00", 12)
-        assert done["allocations"][0]["after"] is None
-        payment = await call(loan_officer, "GET", f"/payments/{payment_id}")
-        assert (payment["status"], payment["principal_applied"], payment["allocations"]) == ("reversed", "0.00", [])
-        again = await call(loan_officer, "POST", url, 409, json=body)
-        assert (again["state"], again["allowed"]) == ("reversed", ["completed"])
-
-    async def test_a_program_without_an_nsf_fee(self, loan_officer: ApiClient, late: tuple[str, str]) -> None:
-        body = {"reason": "nsf", "assess_nsf_fee": True}
-        problem = await call(loan_officer, "POST", f"/payments/{late[1]}/reverse", 422, json=body)
-        assert problem["errors"][0]["pointer"] == "/assess_nsf_fee"
-        problem = await call(loan_officer, "POST", f"/payments/{late[1]}/reverse", 422, json={"assess_nsf_fee": False})
-        assert problem["errors"][0]["pointer"] == "/reason"
-
-
 class TestHistory:
     async def test_it_says_who_when_and_why(self, loan_officer: ApiClient, late: tuple[str, str]) -> None:
         loan_id, payment_id = late

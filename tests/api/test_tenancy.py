@@ -20,7 +20,7 @@ from api.app import create_app
 from domain.roles import Role
 from infra.db.engine import app_engine
 from infra.db.models import metadata
-from infra.db.models.processes import autopay_drafts, autopay_enrolments
+from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals
 from infra.db.models.servicing import (
     borrower_details,
     borrowers,
@@ -96,6 +96,17 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
         status="pending",
     )
     detail = await uow.add(borrower_details, borrower_id=borrower, kind="note", data={"text": MARK})
+    await uow.add(
+        payment_reversals,
+        payment_id=payment,
+        loan_id=loan,
+        amount=50_000,
+        reason=MARK,
+        assess_nsf_fee=False,
+        status="pending_approval",
+        step="approval",
+        requested_on=DAY,
+    )
     advance = await uow.add(date_advances, from_date=DAY, to_date=DAY + timedelta(days=1))
     event = await uow.add(webhook_events, type="ping", loan_id=loan, business_date=DAY, data={"text": MARK})
     endpoint = await uow.add(webhook_endpoints, url=f"https://{MARK}.example", status="active", secret=MARK.encode())

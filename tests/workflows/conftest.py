@@ -67,7 +67,7 @@ def platform(
 
 @pytest.fixture(scope="module")
 async def skipping(settings: Settings) -> AsyncIterator[WorkflowEnvironment]:
-    """A server whose clock a test moves."""
+    """A server whose clock is moved by the tests, one a module."""
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=str(find_test_server()), data_converter=data_converter(settings)
     )

@@ -19,6 +19,7 @@ from domain.autopay import process_instant
 from domain.calendars import add_months, next_banking_day
 from infra.calendar import bank_holidays
 from infra.db.models.tenancy import tenants
+from infra.notifier import Notifier
 from infra.settings import Settings
 from infra.temporal import Temporal
 from services.intents import Delivery
@@ -45,7 +46,7 @@ async def live(
         skipping.client,
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
-        activities=activities(engine, skipping.client),
+        activities=activities(engine, skipping.client, Notifier(settings)),
         workflow_runner=RUNNER,
         max_cached_workflows=0,  # every task is a replay of the whole history
     ):

@@ -1,8 +1,9 @@
-"""What each loan was at each close of business."""
+"""What each loan was at each close of business, and on which of those days a reversal has shown it to be otherwise."""
 
 from __future__ import annotations
 
 from sqlalchemy import Column, Date, Integer, String, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
 
 from infra.db.metadata import belongs_to, tenant_table, timestamp
 from infra.db.types import MinorUnits
@@ -56,3 +57,17 @@ status_archive = tenant_table(
 )
 """Append-only: one row per loan and day, written by close of business; what was known at that close. The figures are those
 of domain.status_archive.Status."""
+
+status_restatements = tenant_table(
+    "status_restatements",
+    Column("reversal_id", Uuid, nullable=False),
+    Column("as_of", Date, nullable=False),
+    Column("loan_id", Uuid, nullable=False),
+    Column("differs", JSONB, nullable=False),
+    timestamp("restated_at"),
+    belongs_to("reversal_id", "payment_reversals"),
+    belongs_to("loan_id", "loans"),
+    key=("reversal_id", "as_of"),
+)
+"""Append-only: an archived day of a loan on which, once a payment was reversed, other figures (`differs`: their names) are
+known than were archived. The archive itself stays; what is known now is replayed for whoever asks."""

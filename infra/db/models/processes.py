@@ -1,8 +1,9 @@
-"""What connects rows and workflows: intents, autopay enrolments, drafts, the sandbox rail."""
+"""What connects rows and workflows: intents, autopay enrolments, drafts, the sandbox rail, reversals of payments."""
 
 from __future__ import annotations
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -115,3 +116,50 @@ rail_transfers = tenant_table(
     Index("ix_rail_transfers_unsettled", "tenant_id", "settles_on", postgresql_where=text("settled_at IS NULL")),
 )
 """What the sandbox rail has accepted: the bank's side of a draft, once per draft by constraint."""
+
+payment_reversals = tenant_table(
+    "payment_reversals",
+    Column("payment_id", Uuid, nullable=False),
+    Column("loan_id", Uuid, nullable=False),
+    Column("amount", MinorUnits, nullable=False),
+    Column("reason", String(2000), nullable=False),
+    Column("assess_nsf_fee", Boolean, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("step", String(20), nullable=False),
+    timestamp("step_since"),
+    Column("requested_by", Uuid),
+    Column("requested_on", Date, nullable=False),
+    Column("decided_by", Uuid),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("decision_reason", String(2000)),
+    Column("applied_on", Date),
+    Column("effective_date", Date),
+    Column("events_through", Integer),
+    Column("nsf_fee", MinorUnits),
+    Column("loan_reopened", Boolean),
+    Column("autopay_outcome", String(20)),
+    Column("autopay_enrolment_id", Uuid),
+    Column("restated_through", Date),
+    Column("notice", String(20)),
+    timestamp("created_at"),
+    timestamp("updated_at"),
+    Column("finished_at", DateTime(timezone=True)),
+    belongs_to("payment_id", "payments"),
+    belongs_to("loan_id", "loans"),
+    belongs_to("autopay_enrolment_id", "autopay_enrolments"),
+    Index(
+        "uq_payment_reversals_open", "tenant_id", "payment_id", unique=True, postgresql_where=text("status <> 'rejected'")
+    ),
+    Index(None, "tenant_id", "payment_id"),
+    CheckConstraint("status IN ('pending_approval', 'applied', 'completed', 'rejected')", name="status"),
+    CheckConstraint("step IN ('approval', 'autopay', 'snapshots', 'notice', 'done')", name="step"),
+    CheckConstraint("(status = 'pending_approval') = (step = 'approval')", name="approval"),
+    CheckConstraint("(status IN ('applied', 'completed')) = (applied_on IS NOT NULL)", name="applied"),
+    CheckConstraint("(applied_on IS NULL) = (effective_date IS NULL OR events_through IS NULL)", name="applied_to"),
+    CheckConstraint("decided_by <> requested_by", name="second_person"),
+    CheckConstraint("autopay_outcome IN ('none', 'told', 'replanned', 'ended')", name="autopay_outcome"),
+    CheckConstraint("notice IN ('sent', 'no_address', 'failed')", name="notice"),
+)
+"""A reversal of a payment, from its request on: one a payment that was not rejected, by constraint. `effective_date`: of the
+payment when it was reversed; `events_through`: the number of the last event of the loan's history that reversed it;
+`restated_through`: the last archived day that was compared, the checkpoint of that step."""

@@ -27,6 +27,12 @@ async def open_enrolment(uow: UnitOfWork, loan_id: UUID, *, lock: bool = True) -
     return await uow.one_or_none(found.with_for_update() if lock else found)
 
 
+async def last_enrolment(uow: UnitOfWork, loan_id: UUID) -> RowMapping | None:
+    """The loan's newest enrolment, open or ended, only looked at."""
+    table = autopay_enrolments
+    return await uow.one_or_none(select(table).where(table.c.loan_id == loan_id).order_by(table.c.id.desc()).limit(1))
+
+
 async def lock_enrolment(uow: UnitOfWork, enrolment_id: UUID) -> RowMapping:
     """One enrolment, locked. Raises NotFound. A loan's lock, where both are needed, is taken before."""
     table = autopay_enrolments

@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 from sqlalchemy.engine import RowMapping
 
 from domain.status_archive import Status
-from infra.db.bulk import insert_new
-from infra.db.models.archive import status_archive
+from infra.db.bulk import insert_new, insert_rows
+from infra.db.models.archive import status_archive, status_restatements
 from infra.db.models.servicing import loan_events
 from infra.db.uow import UnitOfWork
 
@@ -35,6 +35,20 @@ async def archived(uow: UnitOfWork, loan_id: UUID, as_of: date) -> RowMapping | 
     """The row of a loan and day, or None."""
     statement = select(status_archive).where(status_archive.c.loan_id == loan_id, status_archive.c.as_of == as_of)
     return await uow.one_or_none(statement)
+
+
+async def archived_days(uow: UnitOfWork, loan_id: UUID, since: date, through: date, limit: int) -> Sequence[RowMapping]:
+    """The first `limit` rows of a loan from the day `since` to `through`, both included, in the order of the days."""
+    column = status_archive.c
+    statement = select(status_archive).where(column.loan_id == loan_id, column.as_of.between(since, through))
+    return await uow.all(statement.order_by(column.as_of).limit(limit))
+
+
+async def add_restatements(uow: UnitOfWork, reversal_id: UUID, loan_id: UUID, differs: Mapping[date, Sequence[str]]) -> None:
+    """Record the archived days which a reversal restates, with the figures (their names) that are others then."""
+    owner = {"tenant_id": uow.tenant_id, "reversal_id": reversal_id, "loan_id": loan_id, "restated_at": uow.recorded_at}
+    rows = [{**owner, "as_of": on, "differs": list(names)} for on, names in differs.items()]
+    await insert_rows(uow, status_restatements, rows)
 
 
 async def last_activity(uow: UnitOfWork, loan_ids: Sequence[UUID], on: date) -> dict[UUID, date]:

@@ -1,0 +1,84 @@
+"""The reversal of a payment as a process: who must agree, the order of its steps, and what each of them may come to.
+
+What a reversal does to the loan is a replay without the payment (domain/history.py); here is only how it is asked for,
+decided and followed up.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from domain.errors import Forbidden, WrongState
+
+
+class ReversalStatus(StrEnum):
+    """`applied`: the payment is reversed, what follows from it is under way. `completed`: that is done too."""
+
+    PENDING_APPROVAL = "pending_approval"
+    APPLIED = "applied"
+    COMPLETED = "completed"
+    REJECTED = "rejected"
+
+
+class ReversalStep(StrEnum):
+    """What is being done, or waited for."""
+
+    APPROVAL = "approval"
+    AUTOPAY = "autopay"
+    SNAPSHOTS = "snapshots"
+    NOTICE = "notice"
+    DONE = "done"
+
+
+class AutopayOutcome(StrEnum):
+    """What a reversal meant for the loan's autopay. `none`: there is no open one. `told`: it looked again and its next date
+    stays. `replanned`: an earlier date is to be drafted again. `ended`: it had ended with the loan, and people must decide
+    whether there is to be a new one."""
+
+    NONE = "none"
+    TOLD = "told"
+    REPLANNED = "replanned"
+    ENDED = "ended"
+
+
+class NoticeOutcome(StrEnum):
+    """What became of the letter to the borrower. `failed`: it could not be sent; staff must tell the borrower."""
+
+    SENT = "sent"
+    NO_ADDRESS = "no_address"
+    FAILED = "failed"
+
+
+_WAITS_FOR: Final = {ReversalStep.APPROVAL: "a second person", ReversalStep.DONE: "nobody"}
+
+
+def waiting_on(step: ReversalStep) -> str:
+    """Who must do something next."""
+    return _WAITS_FOR.get(step, "a worker")
+
+
+def needs_approval(amount: int, limit: int | None) -> bool:
+    """Whether a payment of `amount` needs a second person to be reversed; both in minor units, no limit is None."""
+    return limit is not None and amount > limit
+
+
+def check_decidable(status: ReversalStatus) -> None:
+    """Raises WrongState, naming the status, unless the reversal waits for a decision."""
+    if status is not ReversalStatus.PENDING_APPROVAL:
+        raise WrongState(
+            f"The reversal is {status}: only one that waits for a second person is approved or rejected.",
+            state=str(status),
+            allowed=[str(ReversalStatus.PENDING_APPROVAL)],
+            code="reversal_decided",
+        )
+
+
+def check_second_person(requested_by: UUID | None, decider: UUID | None) -> None:
+    """Raises Forbidden for a decision by whoever asked for the reversal, or by nobody in particular."""
+    if decider is None or decider == requested_by:
+        raise Forbidden(
+            "A reversal above the limit is decided by a second person: not by the one who asked for it.",
+            code="second_person_needed",
+        )
