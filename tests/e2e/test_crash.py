@@ -1,4 +1,4 @@
-"""Real processes, killed while they draft: every due date is drafted exactly once, and nothing asked for is lost."""
+"""Real processes, killed while they draft or follow a reversal up: each step happens once, and nothing asked for is lost."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ from uuid import UUID
 import httpx
 import psycopg
 import pytest
+from sqlalchemy import update
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.roles import Role
 from infra.clock import utc_now
 from infra.crypto import Vault
+from infra.db.models.servicing import borrowers
 from infra.settings import Settings
 from services import autopay, dates
 from services.auth import Platform, open_session
+from services.payments import RecordPayment, record
 from services.users import create_user
 from standalone.binaries import locate_temporal
 from standalone.stack import Stack
+from tests.api.mailbox import Mailbox
 from tests.conftest import Database, MakeTenant, drop_pending_intents
+from tests.services.lending import advance, assert_consistent
 from tests.workflows.platform import Borrowed, Rows, eventually
 
 pytestmark = [
@@ -152,6 +157,55 @@ async def test_what_the_api_accepted_while_temporal_was_away_is_carried_out(
         "drafts": 1,
     }
     assert len(await rows.payments(loan.loan_id)) == 1
+
+
+async def test_a_worker_killed_while_it_follows_a_reversal_up_does_each_step_once(
+    stack: Stack, database: Database, engine: AsyncEngine, make_tenant: MakeTenant
+) -> None:
+    """Killed while it plans the autopay anew, while it records the restated days, and when the letter is sent but not
+    recorded yet."""
+    tenant = await make_tenant(date(2020, 9, 9))
+    rows = Rows(engine, tenant)
+    loan = await rows.borrowed()
+    address = f"jane-{tenant.hex}@example.com"
+    async with rows.uow() as uow:
+        await uow.execute(update(borrowers).values(email=address))
+        paid = await record(uow, RecordPayment(loan.loan_id, 29747, "check"))
+        enrolment_id = await autopay.enrol(uow, autopay.Enrol(loan.loan_id, loan.instrument_id))
+        await uow.commit()
+    await advance(lambda _: rows.uow(), tenant, date(2020, 9, 12))
+    stack.kill("worker")
+    headers = {"Authorization": f"Bearer {await access_token(stack, engine, tenant)}"}
+    url = f"{stack.settings.public_url}/api/v1/payments/{paid.id}"
+    async with httpx.AsyncClient(headers=headers, timeout=10) as client:
+        response = await client.post(f"{url}/reverse", json={"reason": "nsf"})
+    assert response.status_code == 200, response.text
+
+    for table in ("autopay_enrolments", "status_restatements", "audit_log"):
+        with held(database, table) as connection:
+            await start(stack, "worker")
+
+            async def reached(connection: Any = connection, table: str = table) -> bool:
+                return await is_waited_for(connection, table)
+
+            await eventually(reached, f"the worker writes to {table}", RECOVERY_SECONDS)
+            stack.kill("worker")
+    await start(stack, "worker")
+
+    async with httpx.AsyncClient(headers=headers, timeout=10) as client:
+
+        async def followed_up() -> Any:
+            shown = (await client.get(f"{url}/reversal")).json()
+            return shown if shown["status"] == "completed" else None
+
+        shown = await eventually(followed_up, "the reversal is completed after all", RECOVERY_SECONDS)
+    assert (shown["autopay"], shown["notice"], shown["restated"]["days"]) == ("replanned", "sent", 3)
+    assert (await rows.enrolment(enrolment_id))["next_process_date"] == DUE
+    told = [row for row in await rows.intents(autopay.workflow_id(enrolment_id)) if row["action"] == "signal"]
+    assert len(told) == 1
+    assert len(Mailbox(stack.settings.home / "outbox").to(address)) == 1
+    async with rows.uow() as uow:
+        await assert_consistent(uow, loan.loan_id)
 
 
 async def access_token(stack: Stack, engine: AsyncEngine, tenant: UUID) -> str:
