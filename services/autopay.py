@@ -229,11 +229,12 @@ async def first_process_date(uow: UnitOfWork, loan_id: UUID, amount_type: Amount
     return next_process_date(dues, not_before, bank_holidays())
 
 
-async def replan(uow: UnitOfWork, loan_id: UUID, *, reopened: bool) -> tuple[AutopayOutcome, UUID | None]:
-    """Have the autopay of a locked loan look again, because money that had paid it is gone. Returns what that meant, and
-    the enrolment.
+async def replan(uow: UnitOfWork, loan_id: UUID, since: date, *, reopened: bool) -> tuple[AutopayOutcome, UUID | None]:
+    """Have the autopay of a locked loan look again, because money that had paid it is gone since the business date `since`.
+    Returns what that meant, and the enrolment.
 
-    An instalment which is unpaid once more, and whose draft has not gone out, is drafted on its date. An enrolment that was
+    An instalment which is unpaid once more, and whose draft has not been decided yet, is drafted on its date (at once,
+    where that has passed while nobody could look). An enrolment that was
     completed with the loan (`reopened`: the loan lives again) stays completed: whether it still stands as an authorization
     is for people to decide.
     """
@@ -246,10 +247,10 @@ async def replan(uow: UnitOfWork, loan_id: UUID, *, reopened: bool) -> tuple[Aut
         return (AutopayOutcome.ENDED, last["id"]) if with_the_loan else (AutopayOutcome.NONE, None)
     outcome = AutopayOutcome.TOLD
     if row["status"] == EnrolmentStatus.ACTIVE:
-        not_before = max(await uow.business_date(), row["start_date"])
-        upcoming = await first_process_date(uow, loan_id, AmountType(row["amount_type"]), not_before)
+        upcoming = await first_process_date(uow, loan_id, AmountType(row["amount_type"]), max(since, row["start_date"]))
+        decided = upcoming is not None and await repository.draft_of_period(uow, row["id"], upcoming) is not None
         planned = row["next_process_date"]
-        if upcoming is not None and (planned is None or upcoming < planned):
+        if upcoming is not None and not decided and (planned is None or upcoming < planned):
             await change_row(uow, row, "replanned", {"next_process_date": upcoming})
             outcome = AutopayOutcome.REPLANNED
     return outcome, await _tell(uow, row)

@@ -162,7 +162,7 @@ async def replan_autopay(uow: UnitOfWork, reversal_id: UUID) -> None:
     row = await repository.reversal(uow, reversal_id, lock=True)
     if row["step"] != ReversalStep.AUTOPAY:
         return
-    outcome, enrolment_id = await autopay.replan(uow, loan.id, reopened=row["loan_reopened"])
+    outcome, enrolment_id = await autopay.replan(uow, loan.id, row["applied_on"], reopened=row["loan_reopened"])
     await repository.change(
         uow,
         reversal_id,

@@ -28,7 +28,7 @@ BATCH: Final = ActivityConfig(
 """Pages of transactions with a checkpoint in the database."""
 
 MAIL: Final = ActivityConfig(
-    start_to_close_timeout=timedelta(minutes=1),
+    start_to_close_timeout=timedelta(seconds=30),
     schedule_to_close_timeout=timedelta(days=1),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=10)

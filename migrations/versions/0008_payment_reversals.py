@@ -90,6 +90,13 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("status <> 'rejected'"),
     )
+    op.create_index(
+        "ix_payment_reversals_autopay",
+        "payment_reversals",
+        ["tenant_id"],
+        unique=False,
+        postgresql_where=sa.text("step = 'autopay'"),
+    )
     protect("payment_reversals")
     op.create_table(
         "status_restatements",

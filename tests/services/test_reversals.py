@@ -19,9 +19,10 @@ from domain.errors import Forbidden, NotFound, WrongState
 from domain.events import Refunded
 from domain.reversal import NoticeOutcome, ReversalStatus, ReversalStep
 from infra.db.models.archive import status_archive, status_restatements
-from infra.db.models.processes import payment_reversals, workflow_intents
+from infra.db.models.processes import autopay_drafts, payment_reversals, workflow_intents
 from infra.db.models.servicing import borrowers, loans, payments
 from infra.db.models.tenancy import audit_log, tenants
+from infra.db.repositories.autopay import count_pending
 from infra.db.uow import Actor, ActorKind, UnitOfWork
 from infra.ids import new_id
 from services import autopay, corrections, drafts, reversals
@@ -338,6 +339,48 @@ class TestFollowUp:
             plan = await drafts.plan(uow, enrolment_id)
             assert (plan.status, plan.next_process_date) == ("active", date(2020, 10, 9))
             await assert_consistent(uow, borrowed.loan_id)
+
+    async def test_a_date_that_passes_before_autopay_could_look_is_drafted_all_the_same(
+        self, uow_of: UowOf, uow_by: UowBy, tenant: UUID
+    ) -> None:
+        """Temporal is away over the due date; a sandbox's date is not moved on while the autopay has not looked."""
+        rows = Rows(uow_of(tenant).engine, tenant)
+        borrowed = await rows.borrowed()
+        paid = await pay(uow_of, tenant, borrowed.loan_id, 297_47)
+        async with uow_of(tenant) as uow:
+            enrolment_id = await autopay.enrol(uow, autopay.Enrol(borrowed.loan_id, borrowed.instrument_id))
+            await uow.commit()
+        done = await asked(uow_by, paid.id)
+        async with uow_of(tenant) as uow:
+            assert await count_pending(uow, date(2020, 9, 9)) == 1
+        await jump(uow_of, tenant, date(2020, 10, 12))
+        async with uow_of(tenant) as uow:
+            await reversals.replan_autopay(uow, done.id)
+            assert await count_pending(uow, date(2020, 10, 12)) == 1, "the enrolment itself"
+            await drafts.prepare_draft(uow, enrolment_id, date(2020, 10, 9))
+            (draft,) = await uow.all(select(autopay_drafts))
+            assert (draft["amount"], draft["status"]) == (297_47, "pending")
+
+    async def test_a_period_that_was_decided_is_not_drafted_a_second_time(
+        self, uow_of: UowOf, uow_by: UowBy, tenant: UUID
+    ) -> None:
+        """Nothing was due on the draft's own day, because of the payment that is then reversed on that day."""
+        rows = Rows(uow_of(tenant).engine, tenant)
+        borrowed = await rows.borrowed()
+        async with uow_of(tenant) as uow:
+            enrolment_id = await autopay.enrol(uow, autopay.Enrol(borrowed.loan_id, borrowed.instrument_id))
+            await uow.commit()
+        paid = await pay(uow_of, tenant, borrowed.loan_id, 297_47)
+        await jump(uow_of, tenant, date(2020, 10, 9))
+        async with uow_of(tenant) as uow:
+            await drafts.prepare_draft(uow, enrolment_id, date(2020, 10, 9))
+            await uow.commit()
+        done = await asked(uow_by, paid.id)
+        async with uow_of(tenant) as uow:
+            await reversals.replan_autopay(uow, done.id)
+            row = await row_of(uow, done.id)
+            plan = await drafts.plan(uow, enrolment_id)
+        assert (row["autopay_outcome"], plan.next_process_date) == ("told", date(2020, 11, 9))
 
     @pytest.mark.parametrize(("ended_by", "outcome"), [("payoff", "ended"), ("staff", "none")])
     async def test_an_autopay_that_ended_with_the_loan_stays_ended_and_that_is_said(

@@ -151,6 +151,7 @@ payment_reversals = tenant_table(
         "uq_payment_reversals_open", "tenant_id", "payment_id", unique=True, postgresql_where=text("status <> 'rejected'")
     ),
     Index(None, "tenant_id", "payment_id"),
+    Index("ix_payment_reversals_autopay", "tenant_id", postgresql_where=text("step = 'autopay'")),
     CheckConstraint("status IN ('pending_approval', 'applied', 'completed', 'rejected')", name="status"),
     CheckConstraint("step IN ('approval', 'autopay', 'snapshots', 'notice', 'done')", name="step"),
     CheckConstraint("(status = 'pending_approval') = (step = 'approval')", name="approval"),

@@ -12,7 +12,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 
 from domain.autopay import OPEN, DraftStatus, EnrolmentStatus
-from infra.db.models.processes import autopay_drafts, autopay_enrolments
+from domain.reversal import ReversalStep
+from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals
 from infra.db.models.servicing import instalments, loans, payments
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
@@ -142,8 +143,10 @@ async def acting(uow: UnitOfWork, on: date, after: UUID | None, limit: int) -> S
 
 
 async def count_pending(uow: UnitOfWork, on: date) -> int:
-    """How many enrolments and drafts still have something to do by a business date."""
+    """How many enrolments and drafts still have something to do by a business date, or may yet get it: a payment was
+    reversed, and the loan's autopay has not looked again."""
     enrolments = select(func.count()).select_from(autopay_enrolments).where(_acts(on)).scalar_subquery()
     unsent = select(func.count()).where(autopay_drafts.c.status == str(DraftStatus.PENDING)).scalar_subquery()
-    row = await uow.one(select(enrolments.label("enrolments"), unsent.label("drafts")), "count")
-    return int(row["enrolments"]) + int(row["drafts"])
+    reversed_ = select(func.count()).where(payment_reversals.c.step == str(ReversalStep.AUTOPAY)).scalar_subquery()
+    counts = select(enrolments.label("enrolments"), unsent.label("drafts"), reversed_.label("reversals"))
+    return sum(int(count) for count in (await uow.one(counts, "count")).values())
