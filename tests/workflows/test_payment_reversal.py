@@ -36,11 +36,11 @@ from services.payments import RecordPayment
 from tests.api.mailbox import Mailbox
 from tests.conftest import MakeTenant
 from tests.services.lending import advance, assert_consistent
+from tests.services.reversing import OFFICER, SECOND
 from tests.workflows import histories
 from tests.workflows.platform import Borrowed, Platform, Rows, eventually
 from worker import RUNNER, WORKFLOWS, make_worker
 
-OFFICER, SECOND = new_id(), new_id()
 LEVEL = 297_47
 
 

@@ -1,0 +1,32 @@
+"""Members of staff who ask for reversals and decide them, for the tests of what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.engine import RowMapping
+
+from infra.db.models.processes import payment_reversals
+from infra.db.uow import UnitOfWork
+from infra.ids import new_id
+from services import reversals
+
+OFFICER: Final = new_id()
+SECOND: Final = new_id()
+UowBy = Callable[[UUID], UnitOfWork]
+"""A unit of work of a member of staff."""
+
+
+async def row_of(uow: UnitOfWork, reversal_id: UUID) -> RowMapping:
+    return await uow.one(select(payment_reversals).where(payment_reversals.c.id == reversal_id), "reversal")
+
+
+async def asked(uow_by: UowBy, payment_id: UUID, **options: Any) -> reversals.Reversal:
+    """A reversal that the officer asks for, committed."""
+    async with uow_by(OFFICER) as uow:
+        result = await reversals.request(uow, payment_id, "nsf", **options)
+        await uow.commit()
+    return result
