@@ -159,6 +159,27 @@ class TestFollowUp:
             assert ("do not begin again by themselves" in mail.body) == (outcome == "ended")
         assert (await rows.enrolment(enrolment_id))["status"] in ("completed", "cancelled")
 
+    async def test_only_the_reversal_that_reopens_the_loan_speaks_of_the_ended_autopay(
+        self, uow_of: UowOf, uow_by: UowBy, tenant: UUID
+    ) -> None:
+        rows = Rows(uow_of(tenant).engine, tenant)
+        borrowed = await rows.borrowed()
+        async with uow_of(tenant) as uow:
+            enrolment_id = await autopay.enrol(uow, autopay.Enrol(borrowed.loan_id, borrowed.instrument_id))
+            await uow.commit()
+        part, rest = [await pay(uow_of, tenant, borrowed.loan_id, amount) for amount in (100_00, 9_900_00)]
+        async with uow_of(tenant) as uow:
+            assert (await drafts.plan(uow, enrolment_id)).end_reason == autopay.PAID_OFF
+            await uow.commit()
+        outcomes = []
+        for paid in (rest, part):
+            done = await asked(uow_by, paid.id)
+            async with uow_of(tenant) as uow:
+                await reversals.replan_autopay(uow, done.id)
+                outcomes.append((await row_of(uow, done.id))["autopay_outcome"])
+                await uow.commit()
+        assert outcomes == ["ended", "none"]
+
     async def test_the_letter_says_what_happened_and_has_one_key(self, uow_of: UowOf, uow_by: UowBy, tenant: UUID) -> None:
         loan_id = await active_loan(uow_of, tenant, under(nsf_fee=25_00))
         paid = await pay(uow_of, tenant, loan_id, 50_00)
