@@ -24,15 +24,20 @@ Claim = tuple[Component, OpenRow | OpenFee, int]
 instalment is the program's instalment fee, not assessed yet."""
 
 
-def pay(book: Book, payment_id: str, amount: int, on: date, advance: AdvanceOrder | None = None) -> Allocation:
+def pay(
+    book: Book, payment_id: str, amount: int, on: date, advance: AdvanceOrder | None = None, withheld: int = 0
+) -> Allocation:
     """Apply `amount` minor units received on `on` to the book and say where they went.
 
     `advance` says which open instalment money in advance fills first (default: the program's). Money received for a
-    charged-off loan is a recovery. What is left first repays what is due from the borrower; the rest is unapplied.
+    charged-off loan is a recovery. What is left first repays what is due from the borrower; the rest is unapplied, and so
+    is `withheld`, the part of the amount that pays nothing (minor units).
     """
     book.total_paid += amount
     book.last_payment_date, book.last_payment_amount = on, amount
-    allocation = apply(book, payment_id, amount, on, advance)
+    allocation = apply(book, payment_id, amount - withheld, on, advance)
+    if withheld:
+        allocation = allocation._replace(unapplied=allocation.unapplied + withheld)
     book.unapplied += allocation.unapplied
     return allocation
 

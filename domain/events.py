@@ -76,11 +76,13 @@ class Boarded:
 
 @dataclass(frozen=True, slots=True)
 class PaymentReceived:
-    """`advance` says which open instalment money in advance fills first; None means as the program says."""
+    """`advance` says which open instalment money in advance fills first; None means as the program says. `withheld`: the
+    part of `amount` that does not go through the waterfall, because it is refunded; it is unapplied."""
 
     amount: int
     payment_id: str
     advance: AdvanceOrder | None = None
+    withheld: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +323,7 @@ _RATE: Final = Field(format_rate, _rate)
 _COUNT: Final = Field(int, _whole)
 _FLAG: Final = Field(bool, _flag)
 
-_LATER_FIELDS: Final = frozenset({"advance", "shortfall"})
+_LATER_FIELDS: Final = frozenset({"advance", "shortfall", "withheld"})
 
 FORMS: Final[dict[EventKind, Form]] = {
     form.kind: form
@@ -344,7 +346,12 @@ FORMS: Final[dict[EventKind, Form]] = {
             EventKind.PAYMENT_RECEIVED,
             PaymentReceived,
             2,
-            {"amount": _MONEY, "payment_id": _TEXT, "advance": _optional(_one_of(AdvanceOrder))},
+            {
+                "amount": _MONEY,
+                "payment_id": _TEXT,
+                "advance": _optional(_one_of(AdvanceOrder)),
+                "withheld": _optional(_MONEY),
+            },
         ),
         Form(EventKind.PAYMENT_SETTLED, PaymentSettled, 3, {"payment_id": _TEXT}),
         Form(EventKind.FEE_CHARGED, FeeCharged, 1, {"fee_id": _TEXT, "kind": _one_of(ChargedFee), "amount": _MONEY}),

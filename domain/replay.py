@@ -42,6 +42,7 @@ from domain.journal import Entry
 from domain.loan import Allocation, LoanState, LoanStatus
 from domain.method import method_of
 from domain.modifications import modify
+from domain.money import format_amount
 from domain.opening import open_boarded, open_disbursed
 from domain.plan import contract
 from domain.rates import Rates
@@ -225,12 +226,15 @@ def _earning(months: dict[date, int]) -> dict[date, int]:
 
 
 def _payment_amounts(events: list[Event]) -> dict[str, int]:
-    """Amounts by payment id. Raises InvalidInput for an id twice or an amount that is not positive."""
+    """Amounts by payment id. Raises InvalidInput for an id twice, an amount that is not positive, or one of which more is
+    withheld."""
     amounts: dict[str, int] = {}
     for event in events:
         if isinstance(event.body, PaymentReceived):
             if event.body.amount <= 0:
                 raise InvalidInput.at("/amount", "must be above 0.00", code="invalid_amount")
+            if not 0 <= (event.body.withheld or 0) <= event.body.amount:
+                raise InvalidInput.at("/withheld", f"must be from 0.00 to {format_amount(event.body.amount)}")
             if event.body.payment_id in amounts:
                 raise InvalidInput.at("/payment_id", f"{event.body.payment_id} is a payment already")
             amounts[event.body.payment_id] = event.body.amount
@@ -262,7 +266,7 @@ def _payment_received(fold: Fold, body: PaymentReceived, on: date) -> None:
     fold.pass_to(on)
     book = fold.book
     fold.settle_memo(on)
-    allocation = pay(book, body.payment_id, body.amount, on, body.advance)
+    allocation = pay(book, body.payment_id, body.amount, on, body.advance, body.withheld or 0)
     fold.allocations[body.payment_id] = allocation
     if book.new_fees:
         fold.post_fees()
