@@ -28,6 +28,7 @@ from workflows.business_day_tick import BusinessDayTickWorkflow
 from workflows.close_of_business import CloseOfBusinessWorkflow
 from workflows.date_advance import DateAdvanceWorkflow
 from workflows.payment_reversal import PaymentReversalWorkflow
+from workflows.payout import PayoutWorkflow
 from workflows.webhook import WebhookWorkflow
 
 log = logging.getLogger("worker")
@@ -38,6 +39,7 @@ WORKFLOWS: Final = [
     CloseOfBusinessWorkflow,
     DateAdvanceWorkflow,
     PaymentReversalWorkflow,
+    PayoutWorkflow,
     WebhookWorkflow,
 ]
 RUNNER: Final = SandboxedWorkflowRunner(

@@ -12,6 +12,7 @@ from uuid import UUID
 from temporalio import activity
 
 from domain.autopay import DraftStatus, Plan, PreparedDraft
+from domain.payouts import PayoutPlan
 from domain.reversal import ReversalStatus, ReversalStep
 from domain.webhooks import Progress
 
@@ -56,6 +57,14 @@ class Sent:
 
     status: DraftStatus
     plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutRef:
+    """One payout of a tenant."""
+
+    tenant_id: UUID
+    payout_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +117,7 @@ class Pages:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """How many enrolments and drafts still have something to do on a business date."""
+    """How many enrolments, drafts and payouts still have something to do on a business date."""
 
     count: int
 
@@ -157,6 +166,30 @@ async def prepare_draft(request: PeriodRef) -> Prepared:
 @activity.defn
 async def send_draft(request: DraftRef) -> Sent:
     """Hand the draft to the rail and record its payment; again does nothing."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def plan_payout(request: PayoutRef) -> PayoutPlan:
+    """Look at the payout's row."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def hand_over_payout(request: PayoutRef) -> PayoutPlan:
+    """Hand the payout to the rail; again does nothing."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def send_payout(request: PayoutRef) -> PayoutPlan:
+    """Post that the payout was sent, on its banking day; again does nothing."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def tell_of_payout(request: PayoutRef) -> None:
+    """Mail the borrower that the payout was sent; again does nothing."""
     raise NotImplementedError
 
 

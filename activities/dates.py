@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
 from typing import Final
 from uuid import UUID
 
@@ -18,14 +20,37 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.contracts import AdvanceRef, BusinessDay, Calendar, CloseRound, Instant, Pages, Pending
 from activities.step import step
 from domain.errors import WrongState
-from infra.db.repositories import autopay as repository
+from infra.db.repositories import autopay as autopay_repository
+from infra.db.repositories import payouts as payout_repository
+from infra.db.uow import UnitOfWork
 from infra.temporal import RPC_TIMEOUT
-from services import autopay, close_of_business, dates
+from services import autopay, close_of_business, dates, payouts
 
 PAGE: Final = 500
 _WATCH_SECONDS: Final = 2.0
 _BEAT_SECONDS: Final = 5.0
 _PAUSES: Final = (0.03, 0.05, 0.1, 0.2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waker:
+    """A kind of workflow that waits for business dates: a page of the rows that have something to do by a date, the id of
+    a row's workflow, and the signal that says to look again."""
+
+    acting: Callable[[UnitOfWork, date, UUID | None, int], Awaitable[Sequence[UUID]]]
+    workflow_id: Callable[[UUID], str]
+    signal: str
+
+
+_WAKERS: Final = (
+    _Waker(autopay_repository.acting, autopay.workflow_id, autopay.CHANGED),
+    _Waker(payout_repository.acting, payouts.workflow_id, payouts.CHANGED),
+)
+
+
+async def _count_pending(uow: UnitOfWork, on: date) -> int:
+    """How many rows still have something to do by a business date."""
+    return await autopay_repository.count_pending(uow, on) + await payout_repository.count_pending(uow, on)
 
 
 class DateActivities:
@@ -85,11 +110,12 @@ class DateActivities:
     async def open_date(self, request: BusinessDay) -> Pending:
         async with step(self._engine, request.tenant_id) as uow:
             await dates.open_date(uow, request.business_date)
-            return Pending(await repository.count_pending(uow, request.business_date))
+            return Pending(await _count_pending(uow, request.business_date))
 
     @activity.defn
     async def settle_day(self, request: BusinessDay) -> Pending:
-        await self._wake(request)
+        for waker in _WAKERS:
+            await self._wake(request, waker)
         return Pending(await self._watch(request))
 
     @activity.defn
@@ -97,23 +123,23 @@ class DateActivities:
         async with step(self._engine, request.tenant_id) as uow:
             await dates.finish_advance(uow, request.advance_id)
 
-    async def _wake(self, request: BusinessDay) -> None:
-        """Tell each enrolment with something to do on this date to look again. One whose workflow has not started yet
-        needs no telling: it looks when it starts."""
+    async def _wake(self, request: BusinessDay, waker: _Waker) -> None:
+        """Tell each workflow of a kind with something to do on this date to look again. One that has not started yet needs
+        no telling: it looks when it starts."""
         after: UUID | None = None
         while True:
             async with step(self._engine, request.tenant_id) as uow:
-                page: Sequence[UUID] = await repository.acting(uow, request.business_date, after, PAGE)
-            await asyncio.gather(*(self._tell(enrolment_id) for enrolment_id in page))
+                page = await waker.acting(uow, request.business_date, after, PAGE)
+            await asyncio.gather(*(self._tell(waker.workflow_id(row_id), waker.signal) for row_id in page))
             _alive()
             if len(page) < PAGE:
                 return
             after = page[-1]
 
-    async def _tell(self, enrolment_id: UUID) -> None:
-        handle = self._client.get_workflow_handle(autopay.workflow_id(enrolment_id))
+    async def _tell(self, workflow_id: str, signal: str) -> None:
+        handle = self._client.get_workflow_handle(workflow_id)
         try:
-            await handle.signal(autopay.CHANGED, rpc_timeout=5 * RPC_TIMEOUT)
+            await handle.signal(signal, rpc_timeout=5 * RPC_TIMEOUT)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
@@ -124,7 +150,7 @@ class DateActivities:
         while True:
             await asyncio.sleep(next(pauses, _PAUSES[-1]))
             async with step(self._engine, request.tenant_id) as uow:
-                pending = await repository.count_pending(uow, request.business_date)
+                pending = await _count_pending(uow, request.business_date)
             if not pending or time.monotonic() > until:
                 return pending
             _alive()

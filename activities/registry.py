@@ -10,6 +10,7 @@ from temporalio.client import Client
 
 from activities.autopay import AutopayActivities
 from activities.dates import DateActivities
+from activities.payouts import PayoutActivities
 from activities.reversals import ReversalActivities
 from activities.webhooks import WebhookActivities
 from infra.crypto import Vault
@@ -22,12 +23,17 @@ def activities(engine: AsyncEngine, client: Client, notifier: Notifier) -> Seque
     """The implementations of the stubs in activities/contracts.py but what `webhook_activities` has. `engine` is the
     application role's."""
     autopay = AutopayActivities(engine)
+    payouts = PayoutActivities(engine, notifier)
     dates = DateActivities(engine, client)
     reversals = ReversalActivities(engine, notifier)
     return [
         autopay.plan_autopay,
         autopay.prepare_draft,
         autopay.send_draft,
+        payouts.plan_payout,
+        payouts.hand_over_payout,
+        payouts.send_payout,
+        payouts.tell_of_payout,
         dates.read_calendar,
         dates.close_pages,
         dates.open_date,

@@ -1,4 +1,4 @@
-"""What staff record of a loan besides payments: fees, waivers, refunds, charge-offs, modifications. One way for all."""
+"""What staff record of a loan besides payments and payouts: fees, waivers, charge-offs, modifications. One way for all."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from datetime import date
 from uuid import UUID
 
 from domain.actions import check_action
-from domain.events import Event, EventBody, event_to_dict
+from domain.events import Event, EventBody, UnappliedApplied, event_to_dict
 from domain.money import format_amount
+from domain.payouts import check_promise
 from domain.replay import check_effective_date
+from infra.db.repositories import payouts
 from infra.db.uow import UnitOfWork
 from services.corrections import Corrected, plan_amendments
 from services.payments import naming_the_zone
@@ -33,7 +35,7 @@ async def act(uow: UnitOfWork, loan_id: UUID, make: Make, effective_date: date |
 
     Raises NotFound; InvalidInput at /effective_date for a day after the business date or before the loan began, and
     whatever the kind of event refuses (at its own fields); WrongState where the loan's state forbids it, or (naming it)
-    when a later event would become impossible.
+    when a later event would become impossible; Conflict when unapplied funds are promised to a refund.
     """
     loan = await lock_loan(uow, loan_id)
     acted = await _plan(uow, loan, make, effective_date)
@@ -70,4 +72,6 @@ async def _plan(uow: UnitOfWork, loan: LockedLoan, make: Make, effective_date: d
     event = Event(number, on, make(str(number)))
     check_action(loan.terms, loan.events, event)
     planned = await plan_amendments(uow, loan, [Amendment(event.body, on)])
+    if isinstance(event.body, UnappliedApplied):
+        check_promise(planned.corrected.correction.after.unapplied, await payouts.promised(uow, loan_id=loan.id))
     return Acted(event, planned.corrected)

@@ -16,12 +16,22 @@ from sqlalchemy.engine import RowMapping
 
 from domain.correction import Correction, correction
 from domain.errors import InvalidInput, NotFound, WrongState
-from domain.events import ChargedFee, FeeCharged, PaymentReceived, PaymentSettled
+from domain.events import (
+    ChargedFee,
+    FeeCharged,
+    PaymentReceived,
+    PaymentSettled,
+    Refunded,
+    RefundSent,
+    Reimbursed,
+    ReimbursementSent,
+)
 from domain.history import Record, check_void, fresh, replay_corrected, standing, standing_record, surviving
 from domain.journal import Entry
 from domain.loan import state_hash
 from domain.replay import check_effective_date, replay
 from infra.db.repositories import payments as repository
+from infra.db.repositories import payouts
 from infra.db.repositories.periods import open_books
 from infra.db.uow import UnitOfWork
 from services.payments import naming_the_zone
@@ -190,7 +200,7 @@ async def _plan_backdate(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan,
             state=payment["status"],
             allowed=_COUNTING,
         )
-    received, settled = _events_of_payment(loan, payment["id"])
+    received, settled = events_of_payment(loan, payment["id"])
     as_of = await today(uow, loan)
     with naming_the_zone(loan, as_of):
         check_effective_date(effective_date, loan.replay(as_of).state.opened_on, as_of)
@@ -212,7 +222,7 @@ async def _plan_reverse(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, 
             state=payment["status"],
             allowed=["completed"],
         )
-    received, _ = _events_of_payment(loan, payment["id"])
+    received, _ = events_of_payment(loan, payment["id"])
     amendments = [Amendment(None, received.effective_date, received)]
     if assess_nsf_fee:
         fee = loan.terms.program.nsf_fee
@@ -224,7 +234,23 @@ async def _plan_reverse(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, 
 
 async def _plan_void(uow: UnitOfWork, loan: LockedLoan, record: Record) -> Planned:
     check_void(loan.records, record)
+    await _check_no_payout(uow, record)
     return await plan_amendments(uow, loan, [Amendment(None, record.effective_date, record)])
+
+
+async def _check_no_payout(uow: UnitOfWork, record: Record) -> None:
+    """Raises WrongState for an event of a payout: the money is owed to the borrower, or gone, whatever is recorded here."""
+    match record.body:
+        case Refunded(name) | RefundSent(name) | Reimbursed(name) | ReimbursementSent(name):
+            status = await payouts.status_of(uow, name)
+        case _:
+            return
+    if status is not None:
+        raise WrongState(
+            f"Event {record.number} is part of payout {name}, which is {status}: what was approved is paid out.",
+            state=status,
+            code="part_of_a_payout",
+        )
 
 
 async def plan_amendments(uow: UnitOfWork, loan: LockedLoan, amendments: Sequence[Amendment]) -> Planned:
@@ -240,7 +266,7 @@ async def plan_amendments(uow: UnitOfWork, loan: LockedLoan, amendments: Sequenc
     return Planned(amendments, Corrected(loan.id, change, postings))
 
 
-def _events_of_payment(loan: LockedLoan, payment_id: UUID) -> tuple[Record, Record | None]:
+def events_of_payment(loan: LockedLoan, payment_id: UUID) -> tuple[Record, Record | None]:
     """The standing records of a payment that counts: that it was received, and (if it was) settled."""
     name = str(payment_id)
     stands = standing(loan.records).values()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+from domain.money import format_amount
+from domain.payouts import PayoutKind
 from infra.notifier import Mail
 from services.one_time_tokens import LIFETIME, Purpose
 
@@ -69,3 +71,14 @@ def payment_reversed(
         f"If you have questions, ask {tenant_name}.",
     ]
     return Mail(to, f"Your payment to {tenant_name} was reversed", "\n\n".join(paragraphs) + "\n", key)
+
+
+def payout_sent(tenant_name: str, to: str, name: str, kind: PayoutKind, amount: int, on: date) -> Mail:
+    """To a borrower whose refund or reimbursement of `amount` minor units went out on a banking day."""
+    what = "a refund of money that you paid" if kind is PayoutKind.REFUND else "a payment to you, in goodwill"
+    return Mail(
+        to,
+        f"{tenant_name} has sent you {format_amount(amount)}",
+        f"Hello {name},\n\non {on} we sent you {format_amount(amount)}: {what}. "
+        "Your bank may take one or two banking days to show it.\n",
+    )

@@ -79,6 +79,7 @@ class PaymentRecord:
     fees_applied: int
     unapplied_amount: int
     due_from_borrower_applied: int
+    refunded_amount: int
     recorded_business_date: date
     created_at: datetime
     created: bool
@@ -213,6 +214,7 @@ def _received(uow: UnitOfWork, command: RecordPayment, effective_date: date, bus
         fees_applied=0,
         unapplied_amount=command.amount,
         due_from_borrower_applied=0,
+        refunded_amount=0,
         recorded_business_date=business_date,
         created_at=uow.recorded_at,
         created=True,

@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 async def open_day(tenant_id: UUID, day: date) -> int:
-    """Open a date; again does nothing. Returns how many enrolments and drafts have something to do on it."""
+    """Open a date; again does nothing. Returns how many enrolments, drafts and payouts have something to do on it."""
     asked = contracts.BusinessDay(tenant_id, day)
     return (await workflow.execute_local_activity(contracts.open_date, asked, **options.LOCAL)).count
 

@@ -74,7 +74,7 @@ class DateAdvanceWorkflow:
         pause = 1
         while pending:
             self._state.pending = pending
-            self._show("settling the day", f"{pending} autopays")
+            self._show("settling the day", f"{pending} autopays and payouts")
             pending = await settle_day(tenant_id, day)
             if pending:
                 await workflow.sleep(pause)

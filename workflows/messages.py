@@ -82,7 +82,7 @@ class DateAdvanceInput:
 
 @dataclass(frozen=True, slots=True)
 class DateAdvanceStatus:
-    """Answer to the query `status`. `pending`: enrolments and drafts that `business_date` still waits for."""
+    """Answer to the query `status`. `pending`: enrolments, drafts and payouts that `business_date` still waits for."""
 
     step: str
     waiting_on: str
@@ -134,3 +134,20 @@ class ReversalState:
     step: str
     waiting_on: str
     told: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutInput:
+    """The payout to carry out."""
+
+    tenant_id: UUID
+    payout_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutProgress:
+    """Answer to the query `status`, and how a payout ended. `goes_out_on`: the banking day of the rail."""
+
+    step: str
+    waiting_on: str
+    goes_out_on: date | None

@@ -23,9 +23,11 @@ from api.schemas.payments import (
     PaymentStatus,
     PreviewRequest,
 )
+from api.schemas.payouts import Payout, payout_values
 from domain.replay import Preview
 from infra.db.queries import loans as loan_queries
 from infra.db.queries import payments as queries
+from infra.db.queries import payouts as payout_queries
 from infra.db.uow import UnitOfWork
 from services import payments as service
 
@@ -104,12 +106,14 @@ async def list_loan_payments(loan_id: UUID, caller: Viewer, paging: Paging, narr
 
 @router.get("/payments/{payment_id}")
 async def get_payment(payment_id: UUID, caller: Viewer) -> PaymentDetail:
-    """A payment with the lines of its allocation."""
+    """A payment with the lines of its allocation, and its refunds."""
     async with caller.uow() as uow:
         row = await uow.one(queries.payment(payment_id), "payment")
         lines = await uow.all(queries.allocation_lines(payment_id))
+        refunds = await uow.all(payout_queries.refunds_of(payment_id))
     allocations = [AllocationLine.model_validate(dict(line)) for line in lines]
-    return PaymentDetail.model_validate({**row, "allocations": allocations})
+    refunded = [Payout(**payout_values(refund)) for refund in refunds]
+    return PaymentDetail.model_validate({**row, "allocations": allocations, "refunds": refunded})
 
 
 async def page_of(uow: UnitOfWork, narrow: queries.PaymentFilter, paging: PageRequest) -> Page[Payment]:

@@ -21,10 +21,6 @@ from domain.events import (
     EventBody,
     FeeCharged,
     NonAccrualSet,
-    Refunded,
-    RefundSent,
-    Reimbursed,
-    ReimbursementSent,
     UnappliedApplied,
     Waived,
     WaiverTarget,
@@ -74,46 +70,6 @@ class UnappliedAppliedAction(ActionRequest):
 
     def body(self, name: str) -> EventBody:
         return UnappliedApplied(name, self.amount)
-
-
-class RefundedAction(ActionRequest):
-    """Approve a refund of unapplied funds; its `refund_id` is the number of the event."""
-
-    kind: Literal["refunded"]
-    amount: Amount = Field(gt=0)
-
-    def body(self, name: str) -> EventBody:
-        return Refunded(name, self.amount)
-
-
-class RefundSentAction(ActionRequest):
-    """The money of a refund went out."""
-
-    kind: Literal["refund_sent"]
-    refund_id: Name
-
-    def body(self, name: str) -> EventBody:
-        return RefundSent(self.refund_id)
-
-
-class ReimbursedAction(ActionRequest):
-    """Owe the borrower money of the lender's own; its `reimbursement_id` is the number of the event."""
-
-    kind: Literal["reimbursed"]
-    amount: Amount = Field(gt=0)
-
-    def body(self, name: str) -> EventBody:
-        return Reimbursed(name, self.amount)
-
-
-class ReimbursementSentAction(ActionRequest):
-    """The money of a reimbursement went out."""
-
-    kind: Literal["reimbursement_sent"]
-    reimbursement_id: Name
-
-    def body(self, name: str) -> EventBody:
-        return ReimbursementSent(self.reimbursement_id)
 
 
 class ChargedOffAction(ActionRequest):
@@ -228,10 +184,6 @@ Action = Annotated[
     FeeChargedAction
     | WaivedAction
     | UnappliedAppliedAction
-    | RefundedAction
-    | RefundSentAction
-    | ReimbursedAction
-    | ReimbursementSentAction
     | ChargedOffAction
     | ChargebackAction
     | NonAccrualSetAction

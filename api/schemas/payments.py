@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints
 
 from api.schemas.base import Amount, Date, Money, Schema
+from api.schemas.payouts import Payout
 
 
 class PaymentMethod(StrEnum):
@@ -86,6 +87,7 @@ class Payment(Schema):
     fees_applied: Money
     overpayment: Money = Field(validation_alias="unapplied_amount", description="kept unapplied")
     due_from_borrower_applied: Money = Field(description="what repaid money the borrower had got without a right to it")
+    refunded_amount: Money = Field(description="given back of it: approved, sent or on its way")
     recorded_business_date: Date
     created_at: datetime
 
@@ -103,3 +105,4 @@ class AllocationLine(Schema):
 
 class PaymentDetail(Payment):
     allocations: list[AllocationLine]
+    refunds: list[Payout] = Field(description="also those that wait for approval or were rejected; the oldest first")

@@ -102,7 +102,9 @@ BAD: list[tuple[str, dict[str, Any], int, str]] = [
     ("a fee that is not there", NO_SUCH_FEE, 422, "/fee_key"),
     ("a fee with interest", {**NO_SUCH_FEE, "target": "interest"}, 422, "/fee_key"),
     ("no fee", {"kind": "waived", "target": "fee", "reason": "x"}, 422, "/fee_key"),
-    ("money that is not there", {"kind": "refunded", "amount": "1.00", "reason": "x"}, 409, ""),
+    ("money that is not there", {"kind": "unapplied_applied", "amount": "1.00", "reason": "x"}, 409, ""),
+    ("a refund", {"kind": "refunded", "amount": "1.00", "reason": "x"}, 422, "/kind"),
+    ("a reimbursement", {"kind": "reimbursed", "amount": "1.00", "reason": "x"}, 422, "/kind"),
     ("a due date of the past", PAST_DAY, 422, "/new_first_due"),
 ]
 

@@ -20,7 +20,7 @@ from api.app import create_app
 from domain.roles import Role
 from infra.db.engine import app_engine
 from infra.db.models import metadata
-from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals
+from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals, payouts
 from infra.db.models.servicing import (
     borrower_details,
     borrowers,
@@ -95,6 +95,17 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
         amount=8_334,
         status="pending",
     )
+    payout = await uow.add(
+        payouts,
+        loan_id=loan,
+        payment_id=payment,
+        kind="refund",
+        amount=1_000,
+        reason=MARK,
+        override=False,
+        status="pending_approval",
+        requested_on=DAY,
+    )
     detail = await uow.add(borrower_details, borrower_id=borrower, kind="note", data={"text": MARK})
     await uow.add(
         payment_reversals,
@@ -129,6 +140,7 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
         "enrolment_id": enrolment,
         "autopay_id": enrolment,
         "draft_id": draft,
+        "payout_id": payout,
         "detail_id": detail,
         "advance_id": advance,
         "event_id": event,

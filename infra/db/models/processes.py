@@ -1,4 +1,5 @@
-"""What connects rows and workflows: intents, autopay enrolments, drafts, the sandbox rail, reversals of payments."""
+"""What connects rows and workflows: intents, autopay enrolments, drafts, payouts, the sandbox rail, reversals
+of payments."""
 
 from __future__ import annotations
 
@@ -164,3 +165,50 @@ payment_reversals = tenant_table(
 """A reversal of a payment, from its request on: one a payment that was not rejected, by constraint. `effective_date`: of the
 payment when it was reversed; `events_through`: the number of the last event of the loan's history that reversed it;
 `restated_through`: the last archived day that was compared, the checkpoint of that step."""
+
+payouts = tenant_table(
+    "payouts",
+    Column("loan_id", Uuid, nullable=False),
+    Column("payment_id", Uuid),
+    Column("kind", String(20), nullable=False),
+    Column("amount", MinorUnits, nullable=False),
+    Column("reason", String(2000), nullable=False),
+    Column("override", Boolean, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("requested_by", Uuid),
+    Column("requested_on", Date, nullable=False),
+    Column("decided_by", Uuid),
+    Column("decision_reason", String(2000)),
+    Column("approved_on", Date),
+    Column("goes_out_on", Date),
+    Column("sent_on", Date),
+    Column("told_at", DateTime(timezone=True)),
+    timestamp("created_at"),
+    timestamp("updated_at"),
+    belongs_to("loan_id", "loans"),
+    belongs_to("payment_id", "payments"),
+    Index(None, "tenant_id", "loan_id"),
+    Index(None, "tenant_id", "payment_id"),
+    Index("ix_payouts_due", "tenant_id", "goes_out_on", postgresql_where=text("status = 'approved'")),
+    CheckConstraint("amount > 0", name="amount"),
+    CheckConstraint("kind IN ('refund', 'reimbursement')", name="kind"),
+    CheckConstraint("(kind = 'refund') = (payment_id IS NOT NULL)", name="payment"),
+    CheckConstraint("status IN ('pending_approval', 'approved', 'sent', 'rejected')", name="status"),
+    CheckConstraint("(status IN ('approved', 'sent')) = (approved_on IS NOT NULL)", name="approved"),
+    CheckConstraint("(status = 'sent') = (sent_on IS NOT NULL)", name="sent"),
+    CheckConstraint("decided_by <> requested_by", name="second_person"),
+)
+"""Money that goes to a borrower. `decided_by`: the second person, where one was needed, who is never the first.
+`override`: the refund takes what its payment has paid (PaymentReceived.withheld). Its event is named after the row's id."""
+
+rail_payouts = tenant_table(
+    "rail_payouts",
+    Column("payout_id", Uuid, nullable=False),
+    Column("amount", MinorUnits, nullable=False),
+    Column("accepted_on", Date, nullable=False),
+    Column("goes_out_on", Date, nullable=False),
+    timestamp("created_at"),
+    belongs_to("payout_id", "payouts"),
+    UniqueConstraint("tenant_id", "payout_id"),
+)
+"""What the sandbox rail has accepted to pay out: the bank's side of a payout, once per payout by constraint."""

@@ -284,6 +284,7 @@ payments = tenant_table(
     Column("fees_applied", MinorUnits, nullable=False),
     Column("unapplied_amount", MinorUnits, nullable=False),
     Column("due_from_borrower_applied", MinorUnits, nullable=False, server_default=text("0")),
+    Column("refunded_amount", MinorUnits, nullable=False, server_default=text("0")),
     Column("recorded_business_date", Date, nullable=False),
     timestamp("created_at"),
     belongs_to("loan_id", "loans"),
@@ -291,6 +292,7 @@ payments = tenant_table(
     UniqueConstraint("tenant_id", "external_id"),
     Index(None, "tenant_id", "loan_id"),
     CheckConstraint("amount > 0", name="amount"),
+    CheckConstraint("refunded_amount BETWEEN 0 AND amount", name="refunded"),
     CheckConstraint(
         "principal_applied + interest_applied + fees_applied + unapplied_amount + due_from_borrower_applied = "
         "CASE WHEN status IN ('pending', 'voided', 'failed', 'returned', 'reversed') THEN 0 ELSE amount END",

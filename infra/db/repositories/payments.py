@@ -54,6 +54,11 @@ async def set_effective_date(uow: UnitOfWork, payment_id: UUID, effective_date: 
     await uow.execute(update(payments).where(payments.c.id == payment_id).values(effective_date=effective_date))
 
 
+async def set_refunded(uow: UnitOfWork, payment_id: UUID, refunded: int) -> None:
+    """How much of a payment is given back, in minor units."""
+    await uow.execute(update(payments).where(payments.c.id == payment_id).values(refunded_amount=refunded))
+
+
 async def set_reversed(uow: UnitOfWork, payment_id: UUID) -> None:
     """A payment that was taken back pays nothing."""
     await uow.execute(update(payments).where(payments.c.id == payment_id).values(status="reversed", **_NOTHING))
