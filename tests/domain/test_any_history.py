@@ -77,6 +77,7 @@ amounts = st.sampled_from([1, 99, 250, 1500, 10_000, 25_500, 60_000, 150_000, 40
 bodies: list[st.SearchStrategy[EventBody]] = [
     st.builds(PaymentReceived, amounts, st.just("")),
     st.builds(PaymentReceived, amounts, st.just("")),
+    st.builds(PaymentReceived, amounts, st.just(""), withheld=st.sampled_from([1, 5_000])),
     st.builds(FeeCharged, st.just(""), st.sampled_from(ChargedFee), st.sampled_from([100, 2500])),
     st.builds(Waived, st.just(""), st.just(WaiverTarget.INTEREST), amount=st.none() | amounts),
     st.builds(Waived, st.just(""), st.just(WaiverTarget.FEE), st.just("?"), st.none() | amounts),

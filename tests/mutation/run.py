@@ -29,7 +29,7 @@ TELLING: Final = {
     "rounding": ("money",),
     "daycount": ("daycount", "cases"),
     "rates": ("rates", "modifications"),
-    "allocation": ("allocation", "unapplied"),
+    "allocation": ("allocation", "unapplied", "payouts"),
     "fees": ("late_fees", "charges"),
     "accrual": ("boarding", "non_accrual", "replay"),
     "scheduled": ("payoff", "allocation"),
