@@ -15,7 +15,7 @@ from tests.api.lending import EXAMPLE_TERMS, make_loan, make_program
 from tests.api.test_bad_input import send
 from tests.domain.loans import LEVEL
 from tests.services.lending import UowOf, assert_consistent, counts, jump, pay
-from tests.services.test_payouts import FRIDAY, THURSDAY, limit
+from tests.services.refunding import FRIDAY, THURSDAY, limit
 
 REFUND: dict[str, Any] = {"amount": "60.00", "reason": "Customer overpayment"}
 GOODWILL: dict[str, Any] = {"amount": "100.00", "reason": "Fee waiver reimbursement"}

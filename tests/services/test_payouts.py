@@ -1,115 +1,29 @@
-"""Refunds and reimbursements: what is posted and when, what is refused, and that nothing is given twice."""
+"""Refunds and reimbursements: what is posted and when, and what is refused."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, update
-from sqlalchemy.engine import RowMapping
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import select
 
-from domain.errors import Conflict, Forbidden, InvalidInput, NotFound, Refusal, WrongState
-from domain.events import Chargeback, UnappliedApplied
-from domain.program import ExtraMoney
+from domain.errors import Conflict, InvalidInput, NotFound, WrongState
+from domain.events import Chargeback
 from domain.shortfall import cover_shortfalls
-from infra.db.models.processes import payouts, rail_payouts, workflow_intents
+from infra.db.models.processes import rail_payouts, workflow_intents
 from infra.db.models.servicing import payments
-from infra.db.models.tenancy import audit_log, tenants
-from infra.db.uow import Actor, ActorKind, UnitOfWork
+from infra.db.models.tenancy import audit_log
 from infra.ids import new_id
-from services import ledger, paying_out
+from services import ledger
 from services.actions import act
-from services.corrections import backdate, equivalence, preview_void_event, reverse, void_event
+from services.corrections import backdate, preview_void_event, reverse, void_event
 from services.payments import RecordPayment, record
-from services.payouts import Refund, approve, preview_refund, preview_reimbursement, refund, reimburse, reject
+from services.payouts import Refund, preview_refund, preview_reimbursement, refund, reimburse
 from services.replaying import Amendment, amend, lock_loan
-from tests.domain.loans import LEVEL, under
-from tests.services.lending import (
-    UowOf,
-    accounts_of,
-    active_loan,
-    assert_consistent,
-    book_loans,
-    counts,
-    journal_of,
-    jump,
-    loan_row,
-    pay,
-)
-
-KEPT = under(extra_money=ExtraMoney.UNAPPLIED)
-THURSDAY, FRIDAY = date(2020, 10, 8), date(2020, 10, 9)
-SATURDAY, TUESDAY = date(2020, 10, 10), date(2020, 10, 13)
-"""Monday, 12 October 2020, is Columbus Day."""
-
-As = Callable[[], UnitOfWork]
-
-
-@pytest.fixture
-def one(engine: AsyncEngine, tenant: UUID) -> As:
-    """Somebody of the staff."""
-    actor = Actor(ActorKind.USER, new_id())
-    return lambda: UnitOfWork(engine, tenant, actor)
-
-
-@pytest.fixture
-def other(engine: AsyncEngine, tenant: UUID) -> As:
-    actor = Actor(ActorKind.USER, new_id())
-    return lambda: UnitOfWork(engine, tenant, actor)
-
-
-@pytest.fixture
-async def paid(uow_of: UowOf, tenant: UUID) -> tuple[UUID, UUID]:
-    """A loan and its payment of 8 October: the first instalment, and 100.00 that stay unapplied. It is Friday the 9th."""
-    loan_id = await active_loan(uow_of, tenant, KEPT)
-    await jump(uow_of, tenant, FRIDAY)
-    return loan_id, (await pay(uow_of, tenant, loan_id, LEVEL + 100_00, THURSDAY)).id
-
-
-async def limit(uow_of: UowOf, tenant: UUID, amount: int) -> None:
-    async with uow_of(tenant) as uow:
-        await uow.execute(update(tenants).where(tenants.c.id == tenant).values(approval_limit=amount))
-        await uow.commit()
-
-
-async def ask(as_: As, payment_id: UUID, amount: int, *, override: bool = False) -> UUID:
-    async with as_() as uow:
-        payout_id = await refund(uow, Refund(payment_id, amount, "paid twice", override))
-        await uow.commit()
-    return payout_id
-
-
-async def row_of(uow: UnitOfWork, payout_id: UUID) -> RowMapping:
-    return await uow.one(select(payouts).where(payouts.c.id == payout_id), "payout")
-
-
-async def refunded(uow: UnitOfWork, payment_id: UUID) -> int:
-    row = await uow.one(select(payments.c.refunded_amount).where(payments.c.id == payment_id), "payment")
-    return int(row["refunded_amount"])
-
-
-async def intents(uow: UnitOfWork, payout_id: UUID) -> Sequence[RowMapping]:
-    return await uow.all(select(workflow_intents).where(workflow_intents.c.workflow_id == f"payout/{payout_id}"))
-
-
-async def assert_balanced(uow: UnitOfWork, loan_id: UUID) -> None:
-    """Caches, reconciliation, trial balance, and a fresh loan with the same events."""
-    await assert_consistent(uow, loan_id)
-    balances = await ledger.trial_balance(uow, date(2030, 1, 1))
-    assert sum(each.debit for each in balances) == sum(each.credit for each in balances) > 0
-    assert (await equivalence(uow, loan_id)).equal
-
-
-async def pay_out(as_: As, payout_id: UUID) -> None:
-    """What the workflow does, each step twice."""
-    for step in (paying_out.hand_over, paying_out.hand_over, paying_out.send, paying_out.send):
-        async with as_() as uow:
-            await step(uow, payout_id)
-            await uow.commit()
+from tests.domain.loans import LEVEL
+from tests.services.lending import UowOf, accounts_of, book_loans, counts, journal_of, jump, loan_row, pay
+from tests.services.refunding import FRIDAY, As, ask, assert_balanced, limit, pay_out, refunded, row_of
 
 
 class TestRefund:
@@ -334,192 +248,3 @@ class TestReimbursement:
             for attempt in (reimburse(uow, loan_id, 1_00, "x"), preview_reimbursement(uow, loan_id, 1_00)):
                 with pytest.raises(WrongState, match="The loan is boarding"):
                     await attempt
-
-
-class TestApproval:
-    async def test_above_the_limit_nothing_is_posted_until_another_person_approves(
-        self, uow_of: UowOf, tenant: UUID, one: As, other: As, paid: tuple[UUID, UUID]
-    ) -> None:
-        loan_id, payment_id = paid
-        await limit(uow_of, tenant, 50_00)
-        async with one() as uow:
-            was = await accounts_of(uow, loan_id)
-        payout_id = await ask(one, payment_id, 50_01)
-        async with one() as uow:
-            assert (await row_of(uow, payout_id))["status"] == "pending_approval"
-            assert await refunded(uow, payment_id) == 0
-            assert await accounts_of(uow, loan_id) == was
-            assert not await intents(uow, payout_id)
-            with pytest.raises(Forbidden) as refused:
-                await approve(uow, payout_id)
-            assert refused.value.code == "second_person_needed"
-        async with other() as uow:
-            await approve(uow, payout_id)
-            await uow.commit()
-        async with other() as uow:
-            row = await row_of(uow, payout_id)
-            assert (row["status"], row["decided_by"], row["approved_on"]) == ("approved", uow.actor.id, FRIDAY)
-            assert await refunded(uow, payment_id) == 50_01
-            assert (await accounts_of(uow, loan_id))[2010] == -50_01
-            with pytest.raises(WrongState, match="The payout is approved"):
-                await approve(uow, payout_id)
-            await assert_balanced(uow, loan_id)
-
-    async def test_what_is_asked_for_is_not_promised_twice_and_free_again_once_rejected(
-        self, uow_of: UowOf, tenant: UUID, one: As, other: As, paid: tuple[UUID, UUID]
-    ) -> None:
-        loan_id, payment_id = paid
-        await limit(uow_of, tenant, 50_00)
-        waiting = await ask(one, payment_id, 80_00)
-        with pytest.raises(WrongState, match=r"Only 20\.00 .* \(80\.00 more is promised"):
-            await ask(one, payment_id, 20_01)
-        async with one() as uow:
-            with pytest.raises(Conflict, match="promised"):
-                await act(uow, loan_id, lambda name: UnappliedApplied(name, 20_01), None, "x")
-        async with one() as uow:
-            with pytest.raises(Forbidden):
-                await reject(uow, waiting, "changed my mind")
-        async with other() as uow:
-            await reject(uow, waiting, "not an overpayment")
-            await uow.commit()
-        async with one() as uow:
-            row = await row_of(uow, waiting)
-            assert (row["status"], row["decision_reason"]) == ("rejected", "not an overpayment")
-        await ask(one, payment_id, 20_01)
-        async with one() as uow:
-            await assert_balanced(uow, loan_id)
-
-    async def test_money_that_is_gone_when_it_is_approved_is_refused(
-        self, uow_of: UowOf, tenant: UUID, one: As, other: As, paid: tuple[UUID, UUID]
-    ) -> None:
-        """By itself it paid November's instalment; the request stays, to be rejected."""
-        loan_id, payment_id = paid
-        await limit(uow_of, tenant, 50_00)
-        waiting = await ask(one, payment_id, 80_00)
-        await jump(uow_of, tenant, date(2020, 11, 9))
-        async with other() as uow:
-            before = await counts(uow)
-            with pytest.raises(WrongState, match=r"Only 0\.00") as refused:
-                await approve(uow, waiting)
-            assert refused.value.code == "not_unapplied"
-            assert await counts(uow) == before
-        async with one() as uow:
-            assert (await row_of(uow, waiting))["status"] == "pending_approval"
-            await assert_balanced(uow, loan_id)
-
-    async def test_an_override_is_approved_as_one(
-        self, uow_of: UowOf, tenant: UUID, one: As, other: As, paid: tuple[UUID, UUID]
-    ) -> None:
-        await limit(uow_of, tenant, 50_00)
-        waiting = await ask(one, paid[1], 150_00, override=True)
-        async with other() as uow:
-            await approve(uow, waiting)
-            await uow.commit()
-        async with one() as uow:
-            assert (await loan_row(uow, paid[0]))["next_due_amount"] == 50_00
-            await assert_balanced(uow, paid[0])
-
-    async def test_a_reimbursement_too(
-        self, uow_of: UowOf, tenant: UUID, one: As, other: As, paid: tuple[UUID, UUID]
-    ) -> None:
-        await limit(uow_of, tenant, 0)
-        async with one() as uow:
-            waiting = await reimburse(uow, paid[0], 10_00, "our mistake")
-            await uow.commit()
-            assert (await accounts_of(uow, paid[0]))[2010] == 0
-        async with other() as uow:
-            await approve(uow, waiting)
-            assert (await accounts_of(uow, paid[0]))[2010] == -10_00
-
-    async def test_two_approve_at_once_and_it_is_posted_once(
-        self, uow_of: UowOf, tenant: UUID, one: As, other: As, paid: tuple[UUID, UUID], engine: AsyncEngine
-    ) -> None:
-        await limit(uow_of, tenant, 0)
-        waiting = await ask(one, paid[1], 60_00)
-
-        async def attempt() -> str:
-            async with UnitOfWork(engine, tenant, Actor(ActorKind.USER, new_id())) as uow:
-                try:
-                    await approve(uow, waiting)
-                except WrongState as refusal:
-                    return refusal.state
-                await uow.commit()
-                return "done"
-
-        assert sorted(await asyncio.gather(*(attempt() for _ in range(5)))) == ["approved"] * 4 + ["done"]
-        async with one() as uow:
-            assert await refunded(uow, paid[1]) == 60_00
-            await assert_balanced(uow, paid[0])
-
-
-@pytest.mark.parametrize("override", [False, True])
-@pytest.mark.parametrize("needs_approval", [False, True])
-async def test_twenty_refunds_at_once_never_give_more_than_there_is(
-    uow_of: UowOf, tenant: UUID, one: As, paid: tuple[UUID, UUID], override: bool, needs_approval: bool
-) -> None:
-    loan_id, payment_id = paid
-    if needs_approval:
-        await limit(uow_of, tenant, 0)
-
-    async def attempt() -> int:
-        try:
-            await ask(one, payment_id, 30_00, override=override)
-        except Refusal:
-            return 0
-        return 30_00
-
-    given = sum(await asyncio.gather(*(attempt() for _ in range(20))))
-    async with one() as uow:
-        most = LEVEL + 100_00 if override else 100_00
-        if not (override and needs_approval):
-            assert given == most // 30_00 * 30_00
-        assert 0 < given <= most
-        assert await refunded(uow, payment_id) == (0 if needs_approval else given)
-        await assert_balanced(uow, loan_id)
-
-
-class TestPayingOut:
-    async def test_a_weekend_waits_for_the_banking_day(
-        self, uow_of: UowOf, tenant: UUID, one: As, paid: tuple[UUID, UUID]
-    ) -> None:
-        loan_id, payment_id = paid
-        await jump(uow_of, tenant, SATURDAY)
-        payout_id = await ask(one, payment_id, 60_00)
-        await pay_out(one, payout_id)
-        async with one() as uow:
-            row = await row_of(uow, payout_id)
-            assert (row["status"], row["goes_out_on"], row["sent_on"]) == ("approved", TUESDAY, None)
-            assert (await accounts_of(uow, loan_id))[2010] == -60_00
-        await jump(uow_of, tenant, date(2020, 10, 14))
-        await pay_out(one, payout_id)
-        async with one() as uow:
-            row = await row_of(uow, payout_id)
-            assert (row["status"], row["sent_on"]) == ("sent", TUESDAY), "the day of the rail, though we look later"
-            await assert_balanced(uow, loan_id)
-
-    async def test_nothing_goes_out_that_was_not_approved(
-        self, uow_of: UowOf, tenant: UUID, one: As, paid: tuple[UUID, UUID]
-    ) -> None:
-        await limit(uow_of, tenant, 0)
-        payout_id = await ask(one, paid[1], 60_00)
-        await pay_out(one, payout_id)
-        async with one() as uow:
-            assert (await row_of(uow, payout_id))["status"] == "pending_approval"
-            assert not await uow.all(select(rail_payouts))
-
-    async def test_handing_over_at_once_from_two_places_is_handing_over_once(self, one: As, paid: tuple[UUID, UUID]) -> None:
-        payout_id = await ask(one, paid[1], 60_00)
-
-        async def step(of: Callable[[UnitOfWork, UUID], Awaitable[object]]) -> None:
-            async with one() as uow:
-                await of(uow, payout_id)
-                await uow.commit()
-
-        await asyncio.gather(*(step(paying_out.hand_over) for _ in range(5)))
-        await asyncio.gather(*(step(paying_out.send) for _ in range(5)))
-        async with one() as uow:
-            (handed,) = await uow.all(select(rail_payouts))
-            assert (handed["amount"], handed["accepted_on"]) == (60_00, FRIDAY)
-            keys = [row["entry_key"] for row in await journal_of(uow, paid[0])]
-            assert keys.count(f"refund:{payout_id}:sent") == 1
-            await assert_balanced(uow, paid[0])
