@@ -79,7 +79,8 @@ class Equivalence:
 async def backdate(uow: UnitOfWork, payment_id: UUID, effective_date: date, reason: str | None = None) -> Corrected:
     """Let a payment count from another day; later events are replayed after it.
 
-    The settlement of money that staff logged moves along; money a bank settled keeps the day of its settlement.
+    The settlement of money that staff logged moves along, and refunds withheld from it do; money a bank settled keeps the
+    day of its settlement.
     Raises NotFound; WrongState for a payment that does not count, and (naming the event) when a later event would become
     impossible; InvalidInput at /effective_date for its own date, one after the business date or the bank's settlement, or
     before the loan's disbursement or boarding.
@@ -207,6 +208,7 @@ async def _plan_backdate(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan,
     if effective_date == received.effective_date:
         raise InvalidInput.at("/effective_date", "is the payment's effective date already", code="same_effective_date")
     amendments = [Amendment(received.body, effective_date, received)]
+    amendments += [Amendment(refund.body, effective_date, refund) for refund in await _withheld(uow, loan, received)]
     if settled is not None and payment["settlement_status"] == "not_applicable":
         amendments.append(Amendment(settled.body, effective_date, settled))
     elif settled is not None and settled.effective_date < effective_date:
@@ -236,6 +238,16 @@ async def _plan_void(uow: UnitOfWork, loan: LockedLoan, record: Record) -> Plann
     check_void(loan.records, record)
     await _check_no_payout(uow, record)
     return await plan_amendments(uow, loan, [Amendment(None, record.effective_date, record)])
+
+
+async def _withheld(uow: UnitOfWork, loan: LockedLoan, received: Record) -> list[Record]:
+    """The refunds that are withheld from a payment: they stand on its day, and move with it."""
+    if not isinstance(received.body, PaymentReceived) or not received.body.withheld:
+        return []
+    names = await payouts.refunds_of(uow, UUID(received.body.payment_id))
+    on = received.effective_date
+    refunds = (r for r in standing(loan.records).values() if isinstance(r.body, Refunded) and r.effective_date == on)
+    return [r for r in refunds if isinstance(r.body, Refunded) and r.body.refund_id in names]
 
 
 async def _check_no_payout(uow: UnitOfWork, record: Record) -> None:

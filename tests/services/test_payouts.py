@@ -207,11 +207,18 @@ class TestOverride:
             await ask(one, paid[1], 80_00, override=True)
         assert refused.value.code == "unapplied_promised"
 
-    async def test_the_payment_can_still_be_backdated(self, one: As, paid: tuple[UUID, UUID]) -> None:
+    @pytest.mark.parametrize("on", [date(2020, 10, 1), date(2020, 10, 15), date(2020, 11, 12)])
+    async def test_the_payment_can_still_be_moved_to_another_day(
+        self, uow_of: UowOf, tenant: UUID, one: As, paid: tuple[UUID, UUID], on: date
+    ) -> None:
         loan_id, payment_id = paid
-        await ask(one, payment_id, 150_00, override=True)
+        await ask(one, payment_id, 100_00)
+        await ask(one, payment_id, 50_00, override=True)
+        await jump(uow_of, tenant, date(2020, 11, 12))
         async with one() as uow:
-            await backdate(uow, payment_id, date(2020, 10, 1))
+            await backdate(uow, payment_id, on)
+            assert (await loan_row(uow, loan_id))["unapplied_balance"] == 0
+            assert await refunded(uow, payment_id) == 150_00
             await assert_balanced(uow, loan_id)
 
 
