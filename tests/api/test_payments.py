@@ -51,6 +51,7 @@ async def test_the_response_has_the_documented_fields(uow_of: UowOf, loan_office
         "fees_applied": "30.00",
         "overpayment": "0.00",
         "due_from_borrower_applied": "0.00",
+        "refunded_amount": "0.00",
         "recorded_business_date": "2020-10-21",
     }
 
@@ -108,6 +109,7 @@ async def test_a_payment_shows_where_its_money_went(uow_of: UowOf, loan_officer:
         {"component": "interest", "amount": "36.52", "instalment_number": 2, "fee_key": None},
         {"component": "principal", "amount": "136.01", "instalment_number": 2, "fee_key": None},
     ]
+    assert detail.pop("refunds") == []
     assert detail == recorded
 
 
