@@ -22,6 +22,7 @@ from cli.output import console, errors
 from cli.session import unit_of_work
 from domain.boarding import TapeMapping, mapping_from_dict
 from domain.errors import InvalidInput
+from domain.spreadsheet import plain
 from infra.db.engine import app_engine
 from infra.db.queries import programs as queries
 from infra.db.uow import UnitOfWork
@@ -32,7 +33,6 @@ from standalone.runtime import connected_settings
 
 DEFAULT_MAPPING = Path(__file__).parent / "mappings" / "marketplace_2018.yaml"
 _SHOWN = 10
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def board(
@@ -155,12 +155,7 @@ def _write(report: BoardingReport, said: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(["outcome", "row", "column", "value", "reason"])
         for item in report.rejected:
-            writer.writerow(["rejected", item.row, *map(_plain, (item.column, item.value, item.reason))])
+            writer.writerow(["rejected", item.row, *map(plain, (item.column, item.value, item.reason))])
         for found in report.remarks:
             remark = found.remark
-            writer.writerow(["boarded", found.row, *map(_plain, (remark.column, remark.value, remark.reason))])
-
-
-def _plain(text: str) -> str:
-    """A cell that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+            writer.writerow(["boarded", found.row, *map(plain, (remark.column, remark.value, remark.reason))])

@@ -17,6 +17,7 @@ from domain.errors import Conflict, InvalidInput, Refusal, WrongState
 from domain.events import PaymentReceived, PaymentSettled
 from domain.history import refusal_of
 from domain.money import format_amount
+from domain.payment_file import Method
 from domain.replay import Preview, check_payment
 from domain.replay import preview as preview_payment
 from infra.db.models.servicing import payments
@@ -35,7 +36,6 @@ from services.replaying import (
     today,
 )
 
-Method = Literal["ach", "wire", "check", "card", "cash", "other"]
 Source = Literal["staff", "autopay", "portal"]
 
 
@@ -141,13 +141,36 @@ async def preview(uow: UnitOfWork, loan_id: UUID, amount: int, effective_date: d
     """
     loan = await load_loan(uow, loan_id)
     as_of = await today(uow, loan)
-    on = effective_date or as_of
+    return _preview(uow, loan, amount, effective_date or as_of, as_of)
+
+
+async def preview_next(
+    uow: UnitOfWork, loan: LockedLoan, command: RecordPayment, known: RowMapping | None
+) -> Preview | None:
+    """What `record` would do with a payment of a loan that was read, and with those previewed before it in this way: the
+    loan, in memory, takes it. None when it is recorded already. Writes nothing.
+
+    `known`: the row of the payment that has its external id, or None. Refuses what `record` refuses.
+    """
+    if known is not None:
+        _the_same(known, command, _digest(command))
+        return None
+    as_of = await today(uow, loan)
+    on = command.effective_date or as_of
+    seen = _preview(uow, loan, command.amount, on, as_of)
+    name = f"previewed {loan.last_number + 1}"
+    bodies = (PaymentReceived(command.amount, name), PaymentSettled(name))
+    loan.add(amended(uow, loan, [Amendment(body, on) for body in bodies], as_of))
+    return seen
+
+
+def _preview(uow: UnitOfWork, loan: LockedLoan, amount: int, on: date, as_of: date) -> Preview:
     _check_payment(loan, amount, on, as_of)
     try:
         return preview_payment(loan.terms, loan.events, amount, on, as_of)
     except Refusal:
-        loan.add(amended(uow, loan, [Amendment(PaymentReceived(amount, "previewed"), on)], as_of))
-        raise refusal_of(loan.terms, loan.records, as_of, loan.first_new) from None
+        new = amended(uow, loan, [Amendment(PaymentReceived(amount, "previewed"), on)], as_of)
+        raise refusal_of(loan.terms, [*loan.records, *new], as_of, loan.last_number + 1) from None
 
 
 async def settle(uow: UnitOfWork, payment_ids: Sequence[UUID]) -> int:
@@ -185,15 +208,21 @@ async def _already_recorded(uow: UnitOfWork, command: RecordPayment, digest: byt
     row = None
     if command.external_id is not None:
         row = await repository.payment_by_external_id(uow, command.external_id)
-        if row is not None and row["request_hash"] != digest:
-            raise Conflict(
-                f"external_id {command.external_id!r} belongs to payment {row['id']}, which is not the same: "
-                "an external_id is for ever, so another payment needs another one.",
-                code="external_id_taken",
-            )
+        if row is not None:
+            _the_same(row, command, digest)
     elif command.payment_id is not None:
         row = next(iter(await repository.payment_rows(uow, [command.payment_id])), None)
     return None if row is None else PaymentRecord(**{name: row[name] for name in _COLUMNS}, created=False)
+
+
+def _the_same(row: RowMapping, command: RecordPayment, digest: bytes) -> None:
+    """Raises Conflict when the payment that has the external id is another than this one."""
+    if row["request_hash"] != digest:
+        raise Conflict(
+            f"external_id {command.external_id!r} belongs to payment {row['id']}, which is not the same: "
+            "an external_id is for ever, so another payment needs another one.",
+            code="external_id_taken",
+        )
 
 
 def _received(uow: UnitOfWork, command: RecordPayment, effective_date: date, business_date: date) -> PaymentRecord:

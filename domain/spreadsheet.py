@@ -1,0 +1,18 @@
+"""Cells of CSV files that people open in a spreadsheet: what would be taken for a formula gets an apostrophe before it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that a spreadsheet takes for a formula (OWASP, CSV Injection)."""
+
+
+def plain(text: str) -> str:
+    """A cell that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def original(text: str) -> str:
+    """The cell that `plain` was given, so that a file we wrote can be read again."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
