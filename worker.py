@@ -27,6 +27,7 @@ from workflows.autopay import AutopayWorkflow
 from workflows.business_day_tick import BusinessDayTickWorkflow
 from workflows.close_of_business import CloseOfBusinessWorkflow
 from workflows.date_advance import DateAdvanceWorkflow
+from workflows.payment_batch import PaymentBatchWorkflow
 from workflows.payment_reversal import PaymentReversalWorkflow
 from workflows.payout import PayoutWorkflow
 from workflows.webhook import WebhookWorkflow
@@ -41,6 +42,7 @@ WORKFLOWS: Final = [
     PaymentReversalWorkflow,
     PayoutWorkflow,
     WebhookWorkflow,
+    PaymentBatchWorkflow,
 ]
 RUNNER: Final = SandboxedWorkflowRunner(
     SandboxRestrictions.default.with_passthrough_modules("activities.contracts", "domain", "pydantic", "workflows.messages")

@@ -151,6 +151,26 @@ class ReversalProgress:
     step: ReversalStep
 
 
+@dataclass(frozen=True, slots=True)
+class BatchRound:
+    """A batch of payments, and how long to go on posting it before coming back."""
+
+    tenant_id: UUID
+    batch_id: UUID
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """How far a batch has come: its status, and its rows by what became of them."""
+
+    status: str
+    posted: int
+    already_there: int
+    rejected: int
+    left: int
+
+
 @activity.defn
 async def plan_autopay(request: EnrolmentRef) -> Plan:
     """Look at the enrolment's row."""
@@ -256,4 +276,10 @@ async def tell_of_reversal(request: ReversalRef) -> None:
 @activity.defn
 async def give_up_telling(request: ReversalRef) -> None:
     """Record that the letter could not be sent, which completes the reversal; again does nothing."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def post_batch(request: BatchRound) -> BatchProgress:
+    """Post pages of a batch of payments until nothing is left, it is cancelled, or for so many seconds."""
     raise NotImplementedError

@@ -10,6 +10,7 @@ from temporalio.client import Client
 
 from activities.autopay import AutopayActivities
 from activities.dates import DateActivities
+from activities.payment_batches import PaymentBatchActivities
 from activities.payouts import PayoutActivities
 from activities.reversals import ReversalActivities
 from activities.webhooks import WebhookActivities
@@ -26,6 +27,7 @@ def activities(engine: AsyncEngine, client: Client, notifier: Notifier) -> Seque
     payouts = PayoutActivities(engine, notifier)
     dates = DateActivities(engine, client)
     reversals = ReversalActivities(engine, notifier)
+    batches = PaymentBatchActivities(engine)
     return [
         autopay.plan_autopay,
         autopay.prepare_draft,
@@ -44,6 +46,7 @@ def activities(engine: AsyncEngine, client: Client, notifier: Notifier) -> Seque
         reversals.restate_days,
         reversals.tell_of_reversal,
         reversals.give_up_telling,
+        batches.post_batch,
     ]
 
 

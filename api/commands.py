@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 
 from api.deps import Caller
+from api.guard import JSON, media_type
 from domain.errors import InFlight, InvalidInput
 from infra.crypto import Vault
 from infra.db.models.tenancy import idempotency_keys
@@ -97,7 +98,7 @@ async def _request_hash(vault: Vault, request: Request) -> bytes:
     """Same method, path, query and body: the same request. JSON is compared by value, not by its spaces. Keyed, because an
     account number in a body could be found by trying them all against a plain hash."""
     body = await request.body()
-    if body:  # JSON, or the guard would have refused it
+    if body and media_type(request.headers.get("content-type", "")) == JSON:
         body = json.dumps(json.loads(body), sort_keys=True).encode()
     head = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
     return _keyed(vault, hashlib.sha256(head + body).digest())

@@ -17,11 +17,15 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import problem
+from domain.payment_file import MAX_BYTES
 from infra.ids import new_id
 
 log = logging.getLogger("perdiem.requests")
 
+JSON = "application/json"
 MAX_BODY = 1_000_000
+FILES = {("POST", "/api/v1/payment-batches"): ("text/csv", MAX_BYTES)}
+"""The routes whose body is a file: its media type, and how many bytes it may have."""
 MAX_QUERY = 8_192
 MAX_HEADERS = 32_768
 MAX_DEPTH = 32
@@ -110,21 +114,28 @@ async def _inspect(scope: Scope, receive: Receive) -> tuple[Response | None, byt
         return problem(431, "headers_too_large", f"The headers must have at most {MAX_HEADERS} bytes."), b""
     if _CONTROL.search(query) or any(ord(c) < 32 or ord(c) == 127 for c in scope["path"] + query):
         return problem(400, "control_character", "The address must not contain control characters."), b""
+    wanted, limit = FILES.get((scope["method"], scope["path"]), (JSON, MAX_BODY))
     headers = {name.lower(): value for name, value in scope["headers"]}
     length = headers.get(b"content-length", b"0")
-    if length.isdigit() and int(length[:20]) > MAX_BODY:
-        return _too_large(), b""
-    body = await _read(receive)
+    if length.isdigit() and int(length[:20]) > limit:
+        return _too_large(limit), b""
+    body = await _read(receive, limit)
     if body is None:
-        return _too_large(), b""
+        return _too_large(limit), b""
     if not body or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
         return None, body
-    return _inspect_body(headers.get(b"content-type", b"").decode("latin-1"), body), body
+    if media_type(headers.get(b"content-type", b"").decode("latin-1")) != wanted:
+        what = "JSON" if wanted == JSON else "a file"
+        return problem(415, "unsupported_media_type", f"The body must be {what}: send Content-Type: {wanted}."), body
+    return (_inspect_json(body) if wanted == JSON else None), body
 
 
-def _inspect_body(content_type: str, body: bytes) -> Response | None:
-    if content_type.partition(";")[0].strip().lower() != "application/json":
-        return problem(415, "unsupported_media_type", "The body must be JSON: send Content-Type: application/json.")
+def media_type(content_type: str) -> str:
+    """A Content-Type without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _inspect_json(body: bytes) -> Response | None:
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -176,12 +187,12 @@ def _check(value: Any, depth: int) -> None:
             _check(item, depth + 1)
 
 
-def _too_large() -> Response:
-    return problem(413, "body_too_large", f"The body must have at most {MAX_BODY} bytes.")
+def _too_large(limit: int) -> Response:
+    return problem(413, "body_too_large", f"The body must have at most {limit} bytes.")
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """The whole body, or None when it is larger than MAX_BODY."""
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """The whole body, or None when it has more than `limit` bytes."""
     parts: list[bytes] = []
     size = 0
     while True:
@@ -190,7 +201,7 @@ async def _read(receive: Receive) -> bytes | None:
             return b"".join(parts)  # the client went away
         part = message.get("body", b"")
         size += len(part)
-        if size > MAX_BODY:
+        if size > limit:
             return None
         parts.append(part)
         if not message.get("more_body", False):

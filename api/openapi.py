@@ -18,7 +18,7 @@ _DESCRIPTIONS = {
     404: "There is no such object for this caller.",
     409: "The state of the object forbids it, or something else has the same unique value.",
     413: "The body is too large.",
-    415: "The body is not JSON.",
+    415: "The body is of another media type.",
     422: "A value is not acceptable; `errors` say which and why.",
     500: "Something went wrong on our side; nothing was changed.",
     503: "The database cannot be reached just now.",

@@ -151,3 +151,24 @@ class PayoutProgress:
     step: str
     waiting_on: str
     goes_out_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentBatchInput:
+    """The batch of payments to post."""
+
+    tenant_id: UUID
+    batch_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentBatchStatus:
+    """Answer to the query `status`, and the workflow's result. Rows by what became of them; `left` are yet to be posted, or,
+    once the batch is cancelled, never will be."""
+
+    step: str
+    waiting_on: str
+    posted: int
+    already_there: int
+    rejected: int
+    left: int | None

@@ -66,6 +66,13 @@ OTHER_PATHS = {
 """Routes that are not ours: FastAPI's own pages."""
 
 
+def as_sent(route: Route, body: Any) -> dict[str, Any]:
+    """The arguments with which httpx sends a body as the route wants it: JSON, or a file."""
+    if "text/csv" in route.operation.get("requestBody", {}).get("content", {}):
+        return {"content": b"no such column\n", "headers": {"Content-Type": "text/csv"}}
+    return {"json": body}
+
+
 def sample_body(route: Route, ids: dict[str, str], fallback: str) -> Any:
     """A body that fits the route's schema, or None when it takes none. A member such as loan_id gets `ids["loan_id"]`."""
     content = route.operation.get("requestBody", {}).get("content", {})

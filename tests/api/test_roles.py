@@ -10,7 +10,7 @@ from api.deps import PUBLIC
 from domain.roles import STAFF_ROLES, Role, may_manage
 from infra.ids import new_id
 from tests.api.conftest import ApiClient, LoginAs
-from tests.api.routes import OTHER_PATHS, ROUTES, Route
+from tests.api.routes import OTHER_PATHS, ROUTES, Route, as_sent
 from tests.conftest import MakeTenant
 
 LOGOUT = "/api/v1/auth/logout"
@@ -52,14 +52,14 @@ async def test_who_may_call(
 ) -> None:
     """Anonymous 401, a role too low (or a borrower among staff) 403, everybody else gets past the door."""
     path = route.path.format(**{name: new_id() for name in route.parameters})
-    body = {} if "requestBody" in route.operation else None
-    anonymous = await make_client().request(route.method, path, json=body)
+    body = as_sent(route, {} if "requestBody" in route.operation else None)
+    anonymous = await make_client().request(route.method, path, **body)
     assert anonymous.status_code == 401
     assert anonymous.headers["WWW-Authenticate"] == "Bearer"
     for role, client in everybody.items():
         if path == LOGOUT:
             client = await login_as(client.tenant_id, role)
-        response = await client.request(route.method, path, json=body)
+        response = await client.request(route.method, path, **body)
         if role in route.accesses[0]:
             assert response.status_code not in {401, 403}, role
         else:

@@ -20,6 +20,7 @@ from api.app import create_app
 from domain.roles import Role
 from infra.db.engine import app_engine
 from infra.db.models import metadata
+from infra.db.models.payment_batches import payment_batch_rows, payment_batches
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals, payouts
 from infra.db.models.servicing import (
     borrower_details,
@@ -36,7 +37,7 @@ from infra.ids import new_id
 from infra.settings import Settings
 from services.auth import check_session
 from tests.api.conftest import ApiClient, LoginAs
-from tests.api.routes import ROUTES, Route, sample_body
+from tests.api.routes import ROUTES, Route, as_sent, sample_body
 from tests.conftest import MakeTenant
 
 TENANT_TABLES = sorted(name for name, table in metadata.tables.items() if table.info.get("tenant"))
@@ -129,6 +130,17 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
         last_reason=MARK,
         finished_at=uow.recorded_at,
     )
+    batch = await uow.add(
+        payment_batches,
+        file_hash=MARK.encode(),
+        columns=["external_id"],
+        status="previewed",
+        business_date=DAY,
+        rows=1,
+        control_total=0,
+    )
+    rejected = {"outcome": "rejected", "code": MARK, "reason": MARK}
+    await uow.add(payment_batch_rows, batch_id=batch, line=2, cells=[MARK], **rejected)
     await uow.audit("test", "loan", loan, reason=MARK)
     return {
         "borrower_id": borrower,
@@ -146,6 +158,7 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
         "event_id": event,
         "endpoint_id": endpoint,
         "delivery_id": delivery,
+        "batch_id": batch,
     }
 
 
@@ -173,7 +186,7 @@ def who(ours: dict[str, ApiClient], route: Route) -> ApiClient:
 
 async def ask(client: ApiClient, route: Route, ids: dict[str, str], fallback: str) -> httpx.Response:
     path = route.path.format(**{name: ids.get(name, fallback) for name in route.parameters})
-    return await client.request(route.method, path, json=sample_body(route, ids, fallback))
+    return await client.request(route.method, path, **as_sent(route, sample_body(route, ids, fallback)))
 
 
 PROTECTED = [route for route in ROUTES if not route.public]
@@ -201,7 +214,7 @@ async def test_a_body_cannot_name_what_another_lender_has(
     if route.path.startswith("/api/v1/auth/"):
         client = await login_as(client.tenant_id, "owner")
     body = sample_body(route, theirs, theirs["loan_id"])
-    response = await client.request(route.method, route.path, json=body)
+    response = await client.request(route.method, route.path, **as_sent(route, body))
     assert response.status_code < 500
     assert MARK not in response.text
     if any(value in str(body) for value in theirs.values()):

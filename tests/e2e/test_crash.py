@@ -14,7 +14,7 @@ from uuid import UUID
 import httpx
 import psycopg
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -23,7 +23,7 @@ from infra.clock import utc_now
 from infra.crypto import Vault
 from infra.db.models.servicing import borrowers
 from infra.settings import Settings
-from services import autopay, dates
+from services import autopay, dates, ledger, payment_batches
 from services.auth import Platform, open_session
 from services.payments import RecordPayment, record
 from services.users import create_user
@@ -40,6 +40,7 @@ pytestmark = [
 ]
 
 LOANS = 5
+PAYMENTS = 160
 DUE = date(2020, 10, 9)
 RECOVERY_SECONDS = 120.0
 PASSWORD = "correct horse battery"
@@ -115,6 +116,51 @@ async def assert_drafted_once(rows: Rows, loan: Borrowed, enrolment_id: UUID) ->
     assert (draft["status"], draft["amount"], draft["payment_id"]) == ("settled", 29747, payment["id"])
     assert (payment["amount"], payment["effective_date"], payment["status"]) == (29747, DUE, "completed")
     assert (await rows.loan(loan.loan_id))["next_due_date"] == date(2020, 11, 9)
+
+
+async def test_a_worker_killed_in_the_middle_of_a_page_of_payments_posts_each_once(
+    stack: Stack, database: Database, engine: AsyncEngine, make_tenant: MakeTenant
+) -> None:
+    """Killed while the seventh payment of a page waits, the first six being written; and at moments nobody chose."""
+    tenant = await make_tenant(date(2020, 10, 8))
+    rows = Rows(engine, tenant)
+    loans = [(await rows.borrowed()).loan_id for _ in range(LOANS)]
+    numbers = [(await rows.loan(loan_id))["loan_number"] for loan_id in loans]
+    lines = [f"{numbers[n % LOANS]},{n + 1}.00,X{n}-{tenant}" for n in range(PAYMENTS)]
+    async with rows.uow() as uow:
+        content = "\n".join(["loan_number,amount,external_id", *lines]).encode()
+        batch_id, _ = await payment_batches.upload(uow, content)
+        await payment_batches.post(uow, batch_id, PAYMENTS * (PAYMENTS + 1) // 2 * 100)
+        blocked = lines[6].split(",")[2]
+        async with rows.uow() as other:  # whoever records this external id waits to see what becomes of it here
+            await record(other, RecordPayment((await rows.borrowed()).loan_id, 1_00, "cash", external_id=blocked))
+            await uow.commit()
+
+            async def waits() -> bool:
+                statement = "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+                return (await other.execute(text(statement))).first() is not None
+
+            await eventually(waits, "the worker comes to the seventh payment", RECOVERY_SECONDS)
+            stack.kill("worker")
+    await start(stack, "worker")
+    for _ in range(2):
+        await asyncio.sleep(random.uniform(0.0, 2.0))
+        stack.kill("worker")
+        await start(stack, "worker")
+
+    async def posted() -> bool:
+        async with rows.uow() as uow:
+            return (await payment_batches.progress(uow, batch_id)).status == "posted"
+
+    await eventually(posted, "the batch is posted after all", RECOVERY_SECONDS)
+    async with rows.uow() as uow:
+        assert await payment_batches.progress(uow, batch_id) == payment_batches.Progress("posted", PAYMENTS, 0, 0, 0)
+        for loan_id in loans:
+            await assert_consistent(uow, loan_id)
+        assert sum(line.net for line in await ledger.trial_balance(uow, date(2020, 10, 8))) == 0
+    made = [payment for loan_id in loans for payment in await rows.payments(loan_id)]
+    assert sorted(payment["external_id"] for payment in made) == sorted(line.split(",")[2] for line in lines)
+    assert sum(payment["amount"] for payment in made) == PAYMENTS * (PAYMENTS + 1) // 2 * 100
 
 
 async def test_what_the_api_accepted_while_temporal_was_away_is_carried_out(

@@ -10,13 +10,14 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Replayer
 
 from infra.settings import Settings
 from infra.temporal import SEARCH_ATTRIBUTES, Temporal, data_converter
 from services.intents import Delivery
 from standalone.binaries import find_temporal, find_test_server
 from tests.workflows.platform import Platform
-from worker import make_worker
+from worker import RUNNER, WORKFLOWS, make_worker
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +77,8 @@ async def skipping(settings: Settings) -> AsyncIterator[WorkflowEnvironment]:
     await environment.client.operator_service.add_search_attributes(request)
     yield environment
     await environment.shutdown()
+
+
+@pytest.fixture
+def replayer(settings: Settings) -> Replayer:
+    return Replayer(workflows=WORKFLOWS, data_converter=data_converter(settings), workflow_runner=RUNNER)

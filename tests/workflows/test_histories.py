@@ -11,20 +11,12 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from infra.settings import Settings
-from infra.temporal import data_converter
 from services import autopay, dates
 from tests.conftest import MakeTenant
 from tests.domain.loans import EXAMPLE
 from tests.workflows import histories
 from tests.workflows.platform import Platform
-from worker import RUNNER, WORKFLOWS
 from workflows.close_of_business import workflow_id as close_id
-
-
-@pytest.fixture
-def replayer(settings: Settings) -> Replayer:
-    return Replayer(workflows=WORKFLOWS, data_converter=data_converter(settings), workflow_runner=RUNNER)
 
 
 @pytest.mark.parametrize("path", histories.recorded(), ids=lambda path: path.name)

@@ -1,0 +1,108 @@
+"""Files of payments and their rows, written and locked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import RowMapping
+
+from infra.db.bulk import insert_many
+from infra.db.models.payment_batches import payment_batch_rows, payment_batches
+from infra.db.models.servicing import loans, payments
+from infra.db.uow import UnitOfWork
+
+TO_POST: Final = ("acceptable", "unapplied")
+"""The outcomes of rows that are yet to be posted."""
+_CHUNK: Final = 5_000
+
+
+async def add_batch(uow: UnitOfWork, batch: dict[str, Any]) -> bool:
+    """Insert a batch unless one that is not cancelled has its file; one that is being inserted is waited for."""
+    statement = (
+        postgresql.insert(payment_batches)
+        .values(tenant_id=uow.tenant_id, **batch)
+        .on_conflict_do_nothing(
+            index_elements=["tenant_id", "file_hash"], index_where=payment_batches.c.status != "cancelled"
+        )
+        .returning(payment_batches.c.id)
+    )
+    return (await uow.execute(statement)).first() is not None
+
+
+async def batch_of_file(uow: UnitOfWork, file_hash: bytes) -> UUID | None:
+    """The batch of a file that is not cancelled, or None."""
+    table = payment_batches
+    found = select(table.c.id).where(table.c.file_hash == file_hash, table.c.status != "cancelled")
+    row = await uow.one_or_none(found)
+    return None if row is None else row["id"]
+
+
+async def batch_row(uow: UnitOfWork, batch_id: UUID, *, lock: bool) -> RowMapping:
+    """A batch; `lock` takes it FOR UPDATE. Raises NotFound."""
+    statement = select(payment_batches).where(payment_batches.c.id == batch_id)
+    return await uow.one(statement.with_for_update() if lock else statement, "payment batch")
+
+
+async def set_batch(uow: UnitOfWork, batch_id: UUID, **values: Any) -> None:
+    """Change columns of a batch."""
+    await uow.execute(update(payment_batches).where(payment_batches.c.id == batch_id).values(**values))
+
+
+async def add_rows(uow: UnitOfWork, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert the rows of a file, all of the same columns."""
+    columns = ["tenant_id", *rows[0]]
+    await insert_many(uow, payment_batch_rows, columns, ((uow.tenant_id, *row.values()) for row in rows))
+
+
+async def rows_to_post(uow: UnitOfWork, batch_id: UUID, limit: int) -> Sequence[RowMapping]:
+    """The next rows of a batch that are yet to be posted, in the order of the file."""
+    table = payment_batch_rows
+    wanted = select(table).where(table.c.batch_id == batch_id, table.c.outcome.in_(TO_POST))
+    return await uow.all(wanted.order_by(table.c.line).limit(limit))
+
+
+async def set_outcomes(uow: UnitOfWork, outcomes: Sequence[dict[str, Any]]) -> None:
+    """What became of some rows: `key` (the row), `outcome`, `code`, `reason`, `payment_id`."""
+    table = payment_batch_rows
+    values = {name: bindparam(f"b_{name}", type_=table.c[name].type) for name in ("outcome", "code", "reason", "payment_id")}
+    given = [{name if name == "key" else f"b_{name}": value for name, value in item.items()} for item in outcomes]
+    await uow.execute(update(table).where(table.c.id == bindparam("key")).values(**values), given)
+
+
+async def counts(uow: UnitOfWork, batch_id: UUID) -> dict[str, int]:
+    """How many rows of a batch have each outcome."""
+    table = payment_batch_rows
+    statement = select(table.c.outcome, func.count().label("rows")).where(table.c.batch_id == batch_id)
+    return {row["outcome"]: row["rows"] for row in await uow.all(statement.group_by(table.c.outcome))}
+
+
+async def loan_ids(uow: UnitOfWork, numbers: Collection[str]) -> dict[str, UUID]:
+    """The loans that have these numbers."""
+    statement = select(loans.c.loan_number, loans.c.id)
+    found = {}
+    async for row in _by_chunks(uow, statement, loans.c.loan_number, numbers):
+        found[row["loan_number"]] = row["id"]
+    return found
+
+
+async def recorded(uow: UnitOfWork, external_ids: Collection[str]) -> Mapping[str, RowMapping]:
+    """The payments that have these external ids."""
+    statement = select(payments)
+    found = {}
+    async for row in _by_chunks(uow, statement, payments.c.external_id, external_ids):
+        found[row["external_id"]] = row
+    return found
+
+
+async def _by_chunks(
+    uow: UnitOfWork, statement: Any, column: ColumnElement[Any], values: Collection[str]
+) -> AsyncIterator[RowMapping]:
+    remaining = iter(values)
+    while chunk := list(islice(remaining, _CHUNK)):
+        for row in await uow.all(statement.where(column.in_(chunk))):
+            yield row

@@ -1,0 +1,272 @@
+"""Files of payments: previewed when they are uploaded, posted row by row when a person says so, each row once.
+
+A row goes through `services.payments.record` with its own external id, so a row, a page or a whole file that comes twice
+is there once. The row's outcome is the checkpoint: it is written in the transaction of the payment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy.engine import RowMapping
+
+from domain.errors import FieldError, InvalidInput, Refusal, WrongState
+from domain.money import format_amount
+from domain.payment_file import FileRow, PaymentFile, read
+from infra.db.repositories import payment_batches as repository
+from infra.db.repositories.loans import loan_rows
+from infra.db.repositories.payment_batches import TO_POST
+from infra.db.uow import UnitOfWork
+from infra.ids import new_id
+from services.payments import RecordPayment, preview_next, record
+from services.replaying import LockedLoan, with_events
+
+WORKFLOW_TYPE: Final = "PaymentBatchWorkflow"
+PAGE: Final = 50
+"""Rows a page: about a second of work, during which another payment on one of their loans waits."""
+_LOANS_A_TIME: Final = 500
+_LONGEST_REASON: Final = 1000
+_COLUMNS: Final = {"effective_date": "date", "payment_method": "method"}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a batch has come: rows by what became of them; `left` are yet to be posted (or, once it is cancelled, never
+    will be)."""
+
+    status: str
+    posted: int
+    already_there: int
+    rejected: int
+    left: int
+
+
+def workflow_id(batch_id: UUID) -> str:
+    """The id of the workflow that posts a batch."""
+    return f"payment-batch/{batch_id}"
+
+
+async def upload(uow: UnitOfWork, content: bytes) -> tuple[UUID, bool]:
+    """Keep a file of payments with a preview of each row; nothing is posted. Returns the batch, and whether it is new: the
+    same bytes again are the same batch, until that is cancelled.
+
+    Raises InvalidInput for a file that cannot be read as a whole (see domain/payment_file.py); rows never raise.
+    """
+    file_hash = hashlib.sha256(content).digest()
+    known = await repository.batch_of_file(uow, file_hash)
+    if known is not None:
+        return known, False
+    file = read(content)
+    batch_id = new_id()
+    batch = {
+        "id": batch_id,
+        "file_hash": file_hash,
+        "columns": list(file.columns),
+        "status": "previewed",
+        "business_date": await uow.business_date(),
+        "rows": len(file.rows),
+        "control_total": 0,
+        "created_by": uow.actor.id,
+        "created_at": uow.recorded_at,
+    }
+    if not await repository.add_batch(uow, batch):
+        return await upload(uow, content)  # somebody sent it at the same time
+    rows = await _previewed(uow, batch_id, file)
+    await repository.add_rows(uow, rows)
+    control_total = sum(row["amount"] for row in rows if row["outcome"] in TO_POST)
+    await repository.set_batch(uow, batch_id, control_total=control_total)
+    after = {"rows": len(rows), "control_total": format_amount(control_total), "sha256": file_hash.hex()}
+    await uow.audit("payment_batch.uploaded", "payment_batch", batch_id, after=after)
+    return batch_id, True
+
+
+async def post(uow: UnitOfWork, batch_id: UUID, expected_total: int) -> None:
+    """Have a previewed batch posted by its workflow. `expected_total`: its control total (minor units), as the sender of the
+    file knows it.
+
+    Raises NotFound; WrongState unless it is previewed, or when no row can be posted; InvalidInput at /expected_total.
+    """
+    batch = await repository.batch_row(uow, batch_id, lock=True)
+    _expect(batch, "posted", ["previewed"])
+    if expected_total != batch["control_total"]:
+        message = f"must be the control total of the rows that can be posted, {format_amount(batch['control_total'])}"
+        raise InvalidInput.at("/expected_total", message, code="control_total_differs")
+    if not batch["control_total"]:
+        raise WrongState(
+            "No row of the batch can be posted.", state=batch["status"], allowed=["cancel"], code="nothing_to_post"
+        )
+    await repository.set_batch(uow, batch_id, status="posting", posting_at=uow.recorded_at, posted_by=uow.actor.id)
+    after = {"status": "posting", "control_total": format_amount(expected_total)}
+    await uow.audit("payment_batch.posting", "payment_batch", batch_id, before={"status": "previewed"}, after=after)
+    await uow.intend(
+        "start",
+        WORKFLOW_TYPE,
+        workflow_id(batch_id),
+        {"tenant_id": str(uow.tenant_id), "batch_id": str(batch_id)},
+        search_attributes={"TenantId": str(uow.tenant_id), "WorkflowKind": "payment-batch", "Stage": "running"},
+    )
+
+
+async def cancel(uow: UnitOfWork, batch_id: UUID, reason: str) -> None:
+    """Post no more of a batch; what is posted stays. Waits for the page that is being posted.
+
+    Raises NotFound; WrongState when it is posted or cancelled already.
+    """
+    batch = await repository.batch_row(uow, batch_id, lock=True)
+    _expect(batch, "cancelled", ["previewed", "posting"])
+    await repository.set_batch(uow, batch_id, status="cancelled", finished_at=uow.recorded_at, cancel_reason=reason)
+    before = {"status": batch["status"]}
+    after = {"status": "cancelled", **await repository.counts(uow, batch_id)}
+    await uow.audit("payment_batch.cancelled", "payment_batch", batch_id, before=before, after=after, reason=reason)
+
+
+async def post_page(uow: UnitOfWork, batch_id: UUID, limit: int = PAGE) -> bool:
+    """Post the next `limit` rows of a batch, each in a savepoint of its own; returns whether there may be more.
+
+    A row that is refused now is rejected with the reason; the others are posted. Does nothing when the batch is not being
+    posted (any more). Raises NotFound.
+    """
+    batch = await repository.batch_row(uow, batch_id, lock=True)
+    if batch["status"] != "posting":
+        return False
+    rows = await repository.rows_to_post(uow, batch_id, limit)
+    await loan_rows(uow, sorted({row["loan_id"] for row in rows}), lock=True)  # before the first row takes its own
+    outcomes = [await _post_row(uow, row) for row in rows]
+    if outcomes:
+        await repository.set_outcomes(uow, outcomes)
+    if len(rows) == limit:
+        return True
+    await repository.set_batch(uow, batch_id, status="posted", finished_at=uow.recorded_at)
+    after = {"status": "posted", **await repository.counts(uow, batch_id)}
+    await uow.audit("payment_batch.posted", "payment_batch", batch_id, before={"status": "posting"}, after=after)
+    return False
+
+
+async def progress(uow: UnitOfWork, batch_id: UUID) -> Progress:
+    """How far a batch has come. Raises NotFound."""
+    batch = await repository.batch_row(uow, batch_id, lock=False)
+    found = await repository.counts(uow, batch_id)
+    return Progress(
+        status=batch["status"],
+        posted=found.get("posted", 0),
+        already_there=found.get("already_there", 0),
+        rejected=found.get("rejected", 0),
+        left=sum(found.get(outcome, 0) for outcome in TO_POST),
+    )
+
+
+def _expect(batch: RowMapping, wanted: str, states: list[str]) -> None:
+    if batch["status"] not in states:
+        raise WrongState(
+            f"The batch is {batch['status']}: only one that is {' or '.join(states)} can be {wanted}.",
+            state=batch["status"],
+            allowed=states,
+        )
+
+
+async def _post_row(uow: UnitOfWork, row: RowMapping) -> dict[str, Any]:
+    command = RecordPayment(
+        row["loan_id"], row["amount"], row["payment_method"], row["effective_date"], external_id=row["external_id"]
+    )
+    try:
+        async with uow.connection.begin_nested():
+            paid = await record(uow, command)
+    except Refusal as refusal:
+        return {"key": row["id"], **_rejected(refusal), "payment_id": None}
+    outcome = "posted" if paid.created else "already_there"
+    return {"key": row["id"], "outcome": outcome, "code": None, "reason": None, "payment_id": paid.id}
+
+
+# --- the preview ---
+
+
+async def _previewed(uow: UnitOfWork, batch_id: UUID, file: PaymentFile) -> list[dict[str, Any]]:
+    """The rows as they are stored, in the order of the file. The rows of one loan are previewed one after the other."""
+    good = [row for row in file.rows if row.error is None]
+    loan_ids = await repository.loan_ids(uow, {row.loan_number for row in good if row.loan_number})
+    known = await repository.recorded(uow, {row.external_id for row in good if row.external_id})
+    stored = {row.line: _as_read(batch_id, row) for row in file.rows}
+    of_loan: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    for row in good:
+        values = stored[row.line]
+        loan_id = loan_ids.get(values["loan_number"])
+        if loan_id is None:
+            values |= _rejected_for(FieldError("loan_number", "there is no such loan", "unknown_loan"))
+            continue
+        values["loan_id"] = loan_id
+        if row.effective_date is None:  # of a payment that is there already, a later day would make another one
+            there = known.get(values["external_id"])
+            values["effective_date"] = await uow.business_date() if there is None else there["effective_date"]
+        of_loan[loan_id].append(values)
+    ids = iter(sorted(of_loan))
+    while some := list(islice(ids, _LOANS_A_TIME)):
+        for loan in await with_events(uow, await loan_rows(uow, some, lock=False)):
+            for values in of_loan[loan.id]:
+                values |= await _look(uow, loan, values, known)
+            await asyncio.sleep(0)  # other requests go on meanwhile
+    return list(stored.values())
+
+
+def _as_read(batch_id: UUID, row: FileRow) -> dict[str, Any]:
+    values = {
+        "id": new_id(),
+        "batch_id": batch_id,
+        "line": row.line,
+        "cells": list(row.cells),
+        "loan_number": row.loan_number,
+        "loan_id": None,
+        "amount": row.amount,
+        "effective_date": row.effective_date,
+        "payment_method": row.payment_method,
+        "external_id": row.external_id,
+        "outcome": "acceptable",
+        "unapplied": None,
+        "code": None,
+        "reason": None,
+        "payment_id": None,
+    }
+    return values if row.error is None else values | _rejected_for(row.error)
+
+
+async def _look(
+    uow: UnitOfWork, loan: LockedLoan, values: dict[str, Any], known: Mapping[str, RowMapping]
+) -> dict[str, Any]:
+    """What would become of a row: what to change in it."""
+    there = known.get(values["external_id"])
+    command = RecordPayment(
+        loan.id,
+        values["amount"],
+        values["payment_method"],
+        values["effective_date"],
+        external_id=values["external_id"],
+    )
+    try:
+        seen = await preview_next(uow, loan, command, there)
+    except Refusal as refusal:
+        return _rejected(refusal)
+    if seen is None:
+        assert there is not None
+        return {"outcome": "already_there", "payment_id": there["id"]}
+    unapplied = seen.allocation.unapplied
+    return {"outcome": "unapplied" if unapplied else "acceptable", "unapplied": unapplied}
+
+
+def _rejected(refusal: Refusal) -> dict[str, Any]:
+    """The outcome of a row that the loan does not take, in the words of the file."""
+    if not refusal.errors:
+        return {"outcome": "rejected", "code": refusal.code, "reason": refusal.detail[:_LONGEST_REASON]}
+    first = refusal.errors[0]
+    name = first.pointer.lstrip("/")
+    return _rejected_for(FieldError(_COLUMNS.get(name, name), first.message, refusal.code))
+
+
+def _rejected_for(error: FieldError) -> dict[str, Any]:
+    reason = f"{error.pointer}: {error.message}" if error.pointer else error.message
+    return {"outcome": "rejected", "code": error.code, "reason": reason[:_LONGEST_REASON]}
