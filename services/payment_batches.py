@@ -1,6 +1,6 @@
 """Files of payments: previewed when they are uploaded, posted row by row when a person says so, each row once.
 
-A row goes through `services.payments.record` with its own external id, so a row, a page or a whole file that comes twice
+A row goes through `services.payments.record_many` with its external id, so a row, a page or a whole file that comes twice
 is there once. The row's outcome is the checkpoint: it is written in the transaction of the payment.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -23,13 +23,14 @@ from domain.payment_file import FileRow, PaymentFile, read
 from infra.db.repositories import payment_batches as repository
 from infra.db.repositories.loans import loan_rows
 from infra.db.repositories.payment_batches import TO_POST
+from infra.db.repositories.payments import payments_by_external_id
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
-from services.payments import RecordPayment, preview_next, record
+from services.payments import RecordPayment, preview_next, record_many
 from services.replaying import LockedLoan, with_events
 
 WORKFLOW_TYPE: Final = "PaymentBatchWorkflow"
-PAGE: Final = 50
+PAGE: Final = 100
 """Rows a page: about a second of work, during which another payment on one of their loans waits."""
 _LOANS_A_TIME: Final = 500
 _LONGEST_REASON: Final = 1000
@@ -128,7 +129,7 @@ async def cancel(uow: UnitOfWork, batch_id: UUID, reason: str) -> None:
 
 
 async def post_page(uow: UnitOfWork, batch_id: UUID, limit: int = PAGE) -> bool:
-    """Post the next `limit` rows of a batch, each in a savepoint of its own; returns whether there may be more.
+    """Post the next `limit` rows of a batch; returns whether there may be more.
 
     A row that is refused now is rejected with the reason; the others are posted. Does nothing when the batch is not being
     posted (any more). Raises NotFound.
@@ -138,7 +139,7 @@ async def post_page(uow: UnitOfWork, batch_id: UUID, limit: int = PAGE) -> bool:
         return False
     rows = await repository.rows_to_post(uow, batch_id, limit)
     await loan_rows(uow, sorted({row["loan_id"] for row in rows}), lock=True)  # before the first row takes its own
-    outcomes = [await _post_row(uow, row) for row in rows]
+    outcomes = [outcome for wave in _waves(rows) for outcome in await _post_wave(uow, wave)]
     if outcomes:
         await repository.set_outcomes(uow, outcomes)
     if len(rows) == limit:
@@ -171,17 +172,44 @@ def _expect(batch: RowMapping, wanted: str, states: list[str]) -> None:
         )
 
 
-async def _post_row(uow: UnitOfWork, row: RowMapping) -> dict[str, Any]:
-    command = RecordPayment(
-        row["loan_id"], row["amount"], row["payment_method"], row["effective_date"], external_id=row["external_id"]
-    )
+def _waves(rows: Sequence[RowMapping]) -> list[list[RowMapping]]:
+    """Rows in groups of as many loans: the first of each loan, then the second, ..."""
+    waves: list[list[RowMapping]] = []
+    seen: Counter[UUID] = Counter()
+    for row in rows:
+        if seen[row["loan_id"]] == len(waves):
+            waves.append([])
+        waves[seen[row["loan_id"]]].append(row)
+        seen[row["loan_id"]] += 1
+    return waves
+
+
+async def _post_wave(uow: UnitOfWork, rows: Sequence[RowMapping]) -> list[dict[str, Any]]:
+    """Post rows of as many loans together; when one is refused, each half by itself, down to the row that is."""
     try:
         async with uow.connection.begin_nested():
-            paid = await record(uow, command)
+            recorded = await record_many(uow, [_command(row) for row in rows])
     except Refusal as refusal:
-        return {"key": row["id"], **_rejected(refusal), "payment_id": None}
-    outcome = "posted" if paid.created else "already_there"
-    return {"key": row["id"], "outcome": outcome, "code": None, "reason": None, "payment_id": paid.id}
+        if len(rows) == 1:
+            return [{"key": rows[0]["id"], **_rejected(refusal), "payment_id": None}]
+        half = len(rows) // 2
+        return [*await _post_wave(uow, rows[:half]), *await _post_wave(uow, rows[half:])]
+    return [
+        {
+            "key": row["id"],
+            "outcome": "posted" if paid.created else "already_there",
+            "code": None,
+            "reason": None,
+            "payment_id": paid.id,
+        }
+        for row, paid in zip(rows, recorded, strict=True)
+    ]
+
+
+def _command(row: RowMapping | dict[str, Any]) -> RecordPayment:
+    """What recording a row means: for the preview and for the posting."""
+    terms = (row["loan_id"], row["amount"], row["payment_method"], row["effective_date"])
+    return RecordPayment(*terms, external_id=row["external_id"])
 
 
 # --- the preview ---
@@ -191,7 +219,7 @@ async def _previewed(uow: UnitOfWork, batch_id: UUID, file: PaymentFile) -> list
     """The rows as they are stored, in the order of the file. The rows of one loan are previewed one after the other."""
     good = [row for row in file.rows if row.error is None]
     loan_ids = await repository.loan_ids(uow, {row.loan_number for row in good if row.loan_number})
-    known = await repository.recorded(uow, {row.external_id for row in good if row.external_id})
+    known = await payments_by_external_id(uow, {row.external_id for row in good if row.external_id})
     stored = {row.line: _as_read(batch_id, row) for row in file.rows}
     of_loan: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
     for row in good:
@@ -240,15 +268,8 @@ async def _look(
 ) -> dict[str, Any]:
     """What would become of a row: what to change in it."""
     there = known.get(values["external_id"])
-    command = RecordPayment(
-        loan.id,
-        values["amount"],
-        values["payment_method"],
-        values["effective_date"],
-        external_id=values["external_id"],
-    )
     try:
-        seen = await preview_next(uow, loan, command, there)
+        seen = await preview_next(uow, loan, _command(values), there)
     except Refusal as refusal:
         return _rejected(refusal)
     if seen is None:

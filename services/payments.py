@@ -11,9 +11,10 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
+from sqlalchemy import insert
 from sqlalchemy.engine import RowMapping
 
-from domain.errors import Conflict, InvalidInput, Refusal, WrongState
+from domain.errors import Conflict, InvalidInput, NotFound, Refusal, WrongState
 from domain.events import PaymentReceived, PaymentSettled
 from domain.history import refusal_of
 from domain.money import format_amount
@@ -31,7 +32,6 @@ from services.replaying import (
     amended,
     apply_events,
     load_loan,
-    lock_loan,
     lock_loans,
     today,
 )
@@ -88,50 +88,88 @@ class PaymentRecord:
 _COLUMNS = [field.name for field in fields(PaymentRecord) if field.name != "created"]
 
 
+@dataclass(frozen=True, slots=True)
+class _New:
+    """A payment that is not there yet: its loan, its row before it is allocated, and what was sent."""
+
+    loan: LockedLoan
+    row: PaymentRecord
+    digest: bytes
+
+
 async def record(uow: UnitOfWork, command: RecordPayment) -> PaymentRecord:
     """Record a payment, allocate it by the loan's program, and post it: all in the caller's transaction.
 
     Raises NotFound for the loan; InvalidInput naming /amount, /effective_date or /payment_instrument_id; WrongState for a
     loan that takes no payments; Conflict when the external id belongs to another payment.
     """
-    loan = await lock_loan(uow, command.loan_id)
-    digest = _digest(command)
-    known = await _already_recorded(uow, command, digest)
-    if known is not None:
-        return known
-    as_of = await today(uow, loan)
-    effective_date = command.effective_date or as_of
-    await _check(uow, loan, command, effective_date, as_of)
-    recorded = _received(uow, command, effective_date, as_of)
-    columns = {name: getattr(recorded, name) for name in _COLUMNS}
-    await uow.add(payments, **columns, request_hash=digest)
-    name = str(recorded.id)
-    events: list[LoanEvent] = [(loan, PaymentReceived(command.amount, name), effective_date)]
-    if command.settlement_status == "not_applicable":
-        events.append((loan, PaymentSettled(name), effective_date))
-    replayed = (await apply_events(uow, events))[loan.id]
-    await uow.audit(
-        "payment.recorded",
-        "payment",
-        recorded.id,
-        before={"principal_balance": format_amount(loan.row["principal_balance"]), "status": loan.row["status"]},
-        after={
-            "loan_id": str(loan.id),
-            "amount": format_amount(command.amount),
-            "effective_date": effective_date.isoformat(),
-            "principal_balance": format_amount(replayed.state.principal_balance),
-            "status": str(replayed.state.status),
-        },
-    )
-    paid = replayed.allocations[name]
-    return replace(
-        recorded,
-        principal_applied=paid.principal,
-        interest_applied=paid.interest,
-        fees_applied=paid.fees,
-        unapplied_amount=paid.unapplied,
-        due_from_borrower_applied=paid.due_from_borrower,
-    )
+    (recorded,) = await record_many(uow, [command])
+    return recorded
+
+
+async def record_many(uow: UnitOfWork, commands: Sequence[RecordPayment]) -> list[PaymentRecord]:
+    """Record payments, no two of one loan, each as `record` does: in a handful of statements, however many they are.
+
+    Raises what `record` does for any of them. Then some may be written: who goes on takes a savepoint before.
+    """
+    loans = {loan.id: loan for loan in await lock_loans(uow, [command.loan_id for command in commands])}
+    if any(command.loan_id not in loans for command in commands):
+        raise NotFound("loan")
+    assert len(loans) == len(commands), "what the second payment of a loan may do depends on the first"
+    done = await _already_recorded(uow, commands)
+    new = []
+    for command in commands:
+        if command.loan_id not in done:
+            loan = loans[command.loan_id]
+            as_of = await today(uow, loan)
+            effective_date = command.effective_date or as_of
+            await _check(uow, loan, command, effective_date, as_of)
+            new.append(_New(loan, _received(uow, command, effective_date, as_of), _digest(command)))
+    if new:
+        done |= await _add(uow, new)
+    return [done[command.loan_id] for command in commands]
+
+
+async def _add(uow: UnitOfWork, new: Sequence[_New]) -> dict[UUID, PaymentRecord]:
+    """Write and apply payments of as many locked loans; returns them, allocated, by loan."""
+    rows = [{**{name: getattr(item.row, name) for name in _COLUMNS}, "request_hash": item.digest} for item in new]
+    await uow.execute(insert(payments), [{"tenant_id": uow.tenant_id, **row} for row in rows])
+    events: list[LoanEvent] = []
+    for item in new:
+        name, on = str(item.row.id), item.row.effective_date
+        events.append((item.loan, PaymentReceived(item.row.amount, name), on))
+        if item.row.settlement_status == "not_applicable":
+            events.append((item.loan, PaymentSettled(name), on))
+    replays = await apply_events(uow, events)
+    result = {}
+    for item in new:
+        state = replays[item.loan.id].state
+        await uow.audit(
+            "payment.recorded",
+            "payment",
+            item.row.id,
+            before={
+                "principal_balance": format_amount(item.loan.row["principal_balance"]),
+                "status": item.loan.row["status"],
+            },
+            after={
+                "loan_id": str(item.loan.id),
+                "amount": format_amount(item.row.amount),
+                "effective_date": item.row.effective_date.isoformat(),
+                "principal_balance": format_amount(state.principal_balance),
+                "status": str(state.status),
+            },
+        )
+        paid = replays[item.loan.id].allocations[str(item.row.id)]
+        result[item.loan.id] = replace(
+            item.row,
+            principal_applied=paid.principal,
+            interest_applied=paid.interest,
+            fees_applied=paid.fees,
+            unapplied_amount=paid.unapplied,
+            due_from_borrower_applied=paid.due_from_borrower,
+        )
+    return result
 
 
 async def preview(uow: UnitOfWork, loan_id: UUID, amount: int, effective_date: date | None = None) -> Preview:
@@ -204,15 +242,20 @@ def _in_transit(payment: RowMapping) -> bool:
     return bool(state == "in_transit")
 
 
-async def _already_recorded(uow: UnitOfWork, command: RecordPayment, digest: bytes) -> PaymentRecord | None:
-    row = None
-    if command.external_id is not None:
-        row = await repository.payment_by_external_id(uow, command.external_id)
+async def _already_recorded(uow: UnitOfWork, commands: Sequence[RecordPayment]) -> dict[UUID, PaymentRecord]:
+    """The payments that are there already, by loan: known by the external id, or else by the id."""
+    named = [command.external_id for command in commands if command.external_id is not None]
+    ids = [command.payment_id for command in commands if command.external_id is None and command.payment_id is not None]
+    by_name = await repository.payments_by_external_id(uow, named) if named else {}
+    by_id = {row["id"]: row for row in await repository.payment_rows(uow, ids)} if ids else {}
+    result = {}
+    for command in commands:
+        row = by_id.get(command.payment_id) if command.external_id is None else by_name.get(command.external_id)
         if row is not None:
-            _the_same(row, command, digest)
-    elif command.payment_id is not None:
-        row = next(iter(await repository.payment_rows(uow, [command.payment_id])), None)
-    return None if row is None else PaymentRecord(**{name: row[name] for name in _COLUMNS}, created=False)
+            if command.external_id is not None:
+                _the_same(row, command, _digest(command))
+            result[command.loan_id] = PaymentRecord(**{name: row[name] for name in _COLUMNS}, created=False)
+    return result
 
 
 def _the_same(row: RowMapping, command: RecordPayment, digest: bytes) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import RowMapping
 
 from infra.db.bulk import insert_many
 from infra.db.models.payment_batches import payment_batch_rows, payment_batches
-from infra.db.models.servicing import loans, payments
+from infra.db.models.servicing import loans
 from infra.db.uow import UnitOfWork
 
 TO_POST: Final = ("acceptable", "unapplied")
@@ -83,26 +83,9 @@ async def counts(uow: UnitOfWork, batch_id: UUID) -> dict[str, int]:
 
 async def loan_ids(uow: UnitOfWork, numbers: Collection[str]) -> dict[str, UUID]:
     """The loans that have these numbers."""
-    statement = select(loans.c.loan_number, loans.c.id)
     found = {}
-    async for row in _by_chunks(uow, statement, loans.c.loan_number, numbers):
-        found[row["loan_number"]] = row["id"]
-    return found
-
-
-async def recorded(uow: UnitOfWork, external_ids: Collection[str]) -> Mapping[str, RowMapping]:
-    """The payments that have these external ids."""
-    statement = select(payments)
-    found = {}
-    async for row in _by_chunks(uow, statement, payments.c.external_id, external_ids):
-        found[row["external_id"]] = row
-    return found
-
-
-async def _by_chunks(
-    uow: UnitOfWork, statement: Any, column: ColumnElement[Any], values: Collection[str]
-) -> AsyncIterator[RowMapping]:
-    remaining = iter(values)
+    remaining = iter(numbers)
     while chunk := list(islice(remaining, _CHUNK)):
-        for row in await uow.all(statement.where(column.in_(chunk))):
-            yield row
+        for row in await uow.all(select(loans.c.loan_number, loans.c.id).where(loans.c.loan_number.in_(chunk))):
+            found[row["loan_number"]] = row["id"]
+    return found

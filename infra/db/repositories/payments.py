@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from infra.db.models.servicing import payment_allocations, payment_instruments, 
 from infra.db.repositories.loans import CacheKey, differences, sync
 from infra.db.uow import UnitOfWork
 
+_CHUNK: Final = 5_000
+"""Values a statement: it takes 65,535 at most."""
 _NOTHING: Final = {
     "principal_applied": 0,
     "interest_applied": 0,
@@ -29,9 +32,14 @@ async def payment_rows(uow: UnitOfWork, payment_ids: Sequence[UUID]) -> Sequence
     return await uow.all(select(payments).where(payments.c.id.in_(payment_ids)).order_by(payments.c.id))
 
 
-async def payment_by_external_id(uow: UnitOfWork, external_id: str) -> RowMapping | None:
-    """The payment that has an external id for ever, or None."""
-    return await uow.one_or_none(select(payments).where(payments.c.external_id == external_id))
+async def payments_by_external_id(uow: UnitOfWork, external_ids: Collection[str]) -> dict[str, RowMapping]:
+    """The payments that have these external ids for ever."""
+    found = {}
+    remaining = iter(external_ids)
+    while chunk := list(islice(remaining, _CHUNK)):
+        for row in await uow.all(select(payments).where(payments.c.external_id.in_(chunk))):
+            found[row["external_id"]] = row
+    return found
 
 
 async def instrument_owner(uow: UnitOfWork, instrument_id: UUID) -> UUID | None:
