@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +22,8 @@ Method = Literal["ach", "wire", "check", "card", "cash", "other"]
 
 MAX_BYTES: Final = 10_000_000
 MAX_ROWS: Final = 50_000
+MAX_ROWS_A_LOAN: Final = 100
+"""Each payment of a loan is previewed on all before it: more of one loan than anybody pays would keep everybody waiting."""
 REQUIRED: Final = ("loan_number", "amount", "external_id")
 OPTIONAL: Final = ("date", "method")
 OURS: Final = ("line", "reason")
@@ -69,6 +72,7 @@ def read(content: bytes) -> PaymentFile:
     columns = _columns(header[1])
     rows: list[FileRow] = []
     first: dict[str, int] = {}
+    of_loan: Counter[str] = Counter()
     for line, cells in lines:
         if len(rows) == MAX_ROWS:
             raise _refused(f"The file must have at most {MAX_ROWS} rows; send it in parts.", "too_many_rows")
@@ -76,6 +80,11 @@ def read(content: bytes) -> PaymentFile:
         if row.external_id is not None and first.setdefault(row.external_id, line) != line:
             message = f"is on line {first[row.external_id]} already: each payment needs its own"
             row = FileRow(line, cells, error=FieldError("external_id", message, "duplicate_external_id"))
+        if row.error is None and row.loan_number is not None:
+            of_loan[row.loan_number] += 1
+            if of_loan[row.loan_number] > MAX_ROWS_A_LOAN:
+                message = f"has {MAX_ROWS_A_LOAN} rows in this file already: send the others in another one"
+                row = FileRow(line, cells, error=FieldError("loan_number", message, "too_many_rows_of_loan"))
         rows.append(row)
     if not rows:
         raise _refused("The file has a header and no rows.", "empty_file")

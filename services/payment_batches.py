@@ -238,7 +238,7 @@ async def _previewed(uow: UnitOfWork, batch_id: UUID, file: PaymentFile) -> list
         for loan in await with_events(uow, await loan_rows(uow, some, lock=False)):
             for values in of_loan[loan.id]:
                 values |= await _look(uow, loan, values, known)
-            await asyncio.sleep(0)  # other requests go on meanwhile
+                await asyncio.sleep(0)  # other requests go on meanwhile
     return list(stored.values())
 
 

@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 
 from domain.errors import InvalidInput
-from domain.payment_file import MAX_BYTES, MAX_ROWS, FileRow, PaymentFile, read, rejects
+from domain.payment_file import MAX_BYTES, MAX_ROWS, MAX_ROWS_A_LOAN, FileRow, PaymentFile, read, rejects
 
 HEADER = "loan_number,amount,date,method,external_id"
 GOOD = "L-1,297.47,2020-10-09,ach,X-1"
@@ -144,10 +144,18 @@ def test_a_file_that_cannot_be_read_as_a_whole(content: bytes, code: str, says: 
 
 
 def test_no_more_rows_than_can_be_previewed() -> None:
-    rows = [f"L-1,5,,,X-{n}" for n in range(MAX_ROWS + 1)]
+    rows = [f"L-{n},5,,,X-{n}" for n in range(MAX_ROWS + 1)]
     assert len(file_of(*rows[:-1]).rows) == MAX_ROWS
     with pytest.raises(InvalidInput, match="50000"):
         file_of(*rows)
+
+
+def test_no_more_rows_of_a_loan_than_anybody_pays() -> None:
+    rows = file_of(*(f"L-1,5,,,X-{n}" for n in range(MAX_ROWS_A_LOAN + 2)), "L-2,5,,,Y").rows
+    assert [row.line for row in rows if row.error] == [MAX_ROWS_A_LOAN + 2, MAX_ROWS_A_LOAN + 3]
+    error = rows[-2].error
+    assert error is not None
+    assert (error.pointer, error.code) == ("loan_number", "too_many_rows_of_loan")
 
 
 def test_rejects_can_be_opened_in_a_spreadsheet_and_read_again() -> None:

@@ -121,7 +121,7 @@ async def assert_drafted_once(rows: Rows, loan: Borrowed, enrolment_id: UUID) ->
 async def test_a_worker_killed_in_the_middle_of_a_page_of_payments_posts_each_once(
     stack: Stack, database: Database, engine: AsyncEngine, make_tenant: MakeTenant
 ) -> None:
-    """Killed while the seventh payment of a page waits, the first six being written; and at moments nobody chose."""
+    """Killed while the seventh payment of a page waits, some before it being written; and at moments nobody chose."""
     tenant = await make_tenant(date(2020, 10, 8))
     rows = Rows(engine, tenant)
     loans = [(await rows.borrowed()).loan_id for _ in range(LOANS)]

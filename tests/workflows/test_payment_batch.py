@@ -27,10 +27,10 @@ from workflows.payment_batch import PaymentBatchWorkflow
 
 
 async def uploaded(platform: Platform, tenant: UUID, count: int) -> UUID:
-    """A batch of so many payments of 1.00 on one loan."""
+    """A batch of so many payments of 1.00 on two loans."""
     rows = platform.rows(tenant)
-    number = (await rows.loan((await rows.borrowed()).loan_id))["loan_number"]
-    lines = [f"{number},1.00,X{n}-{number}" for n in range(count)]
+    numbers = [(await rows.loan((await rows.borrowed()).loan_id))["loan_number"] for _ in range(2)]
+    lines = [f"{numbers[n % 2]},1.00,X{n}-{numbers[0]}" for n in range(count)]
     content = "\n".join(["loan_number,amount,external_id", *lines]).encode()
     batch_id, _ = await platform.act(tenant, lambda uow: service.upload(uow, content))
     return UUID(str(batch_id))
@@ -92,7 +92,7 @@ async def test_one_that_is_cancelled_while_it_is_posted_stops_at_the_next_page(
     """The loan is held, so that the first page is under way when the batch is cancelled."""
     rows = platform.rows(tenant)
     batch_id = await uploaded(platform, tenant, 120)
-    (loan,) = await rows.all(select(loans.c.id))
+    loan = (await rows.all(select(loans.c.id)))[0]
     async with rows.uow() as uow:
         await record(uow, RecordPayment(loan["id"], 5_00, "cash"))
         await platform.act(tenant, lambda other: service.post(other, batch_id, 120_00))
