@@ -268,6 +268,24 @@ class TestTwiceIsOnce:
         found = [outcome for batch_id in ids for outcome, _ in await outcomes(uow_of, tenant, batch_id)]
         assert sorted(found) == ["already_there"] * 3 + ["posted"] * 3
 
+    async def test_an_external_id_that_another_loan_takes_at_the_same_moment(
+        self, uow_of: UowOf, tenant: UUID, numbers: list[str]
+    ) -> None:
+        """The page fails as a whole; when its step is tried again, as it always is, that row is rejected."""
+        batch_id = await upload(uow_of, tenant, f"{numbers[0]},5.00,,,A", f"{numbers[1]},6.00,,,B")
+        await begin(uow_of, tenant, batch_id)
+        async with uow_of(tenant) as other:
+            await record(other, RecordPayment(await id_of(other, numbers[2]), 9_00, "cash", external_id="A"))
+            posting = asyncio.create_task(post_page(uow_of, tenant, batch_id, 5))
+            await asyncio.wait([posting], timeout=0.3)
+            assert not posting.done()
+            await other.commit()
+        with pytest.raises(IntegrityError):
+            await posting
+        assert await post_page(uow_of, tenant, batch_id, 5) is False
+        assert await outcomes(uow_of, tenant, batch_id) == [("rejected", "external_id_taken"), ("posted", None)]
+        assert await paid(uow_of, tenant) == [("A", 9_00), ("B", 6_00)]
+
 
 class TestPosting:
     async def test_it_is_started_once_with_the_total(self, uow_of: UowOf, tenant: UUID, numbers: list[str]) -> None:
