@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 from migrations.security import append_only, protect
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
