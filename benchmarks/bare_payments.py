@@ -47,6 +47,9 @@ _WRITES: Final[dict[str, LiteralString]] = {
         business_date, recorded_at) SELECT %(tenant)s, gen_random_uuid(), 'user', 'payment.recorded', 'payment', %(id)s,
         '{"principal_balance": "100.00", "status": "active"}', '{"principal_balance": "0.00", "status": "active"}', %(on)s,
         now() FROM generate_series(1, %(rows)s) n""",
+    "webhook_events": """INSERT INTO webhook_events (tenant_id, id, type, loan_id, payment_id, loan_event_number,
+        business_date, data) SELECT %(tenant)s, gen_random_uuid(), 'payment.recorded', %(loan)s, %(id)s, n, %(on)s,
+        '{"amount": "100.00", "status": "completed"}' FROM generate_series(1, %(rows)s) n""",
 }
 
 
