@@ -165,7 +165,7 @@ class TestRotation:
         """How many signatures a ping has that is sent some time from now."""
         delivery = (await admin.post(f"{ENDPOINTS}/{endpoint_id}/test")).json()
         async with uow_of(admin.tenant_id) as uow:
-            uow._recorded_at = uow.recorded_at + after
+            uow._recorded_at = app.state.clock() + after
             message = await webhook_delivery.prepare(uow, app.state.vault, UUID(delivery["id"]))
         assert isinstance(message, webhook_delivery.Message)
         return message.headers["Perdiem-Signature"].count("v1=")

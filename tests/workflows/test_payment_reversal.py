@@ -29,7 +29,7 @@ from infra.db.uow import Actor, ActorKind, UnitOfWork
 from infra.ids import new_id
 from infra.notifier import Notifier
 from infra.settings import Settings
-from infra.temporal import SEARCH_ATTRIBUTES, Temporal, data_converter
+from infra.temporal import SEARCH_ATTRIBUTES, Temporal
 from services import corrections, payments, reversals
 from services.intents import Delivery
 from services.payments import RecordPayment
@@ -42,11 +42,6 @@ from tests.workflows.platform import Borrowed, Platform, Rows, eventually
 from worker import RUNNER, WORKFLOWS, make_worker
 
 LEVEL = 297_47
-
-
-@pytest.fixture
-def replayer(settings: Settings) -> Replayer:
-    return Replayer(workflows=WORKFLOWS, data_converter=data_converter(settings), workflow_runner=RUNNER)
 
 
 def handle_of(platform: Platform, reversal_id: UUID) -> WorkflowHandle[Any, Any]:

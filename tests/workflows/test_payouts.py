@@ -27,7 +27,6 @@ from tests.domain.loans import LEVEL, under
 from tests.services.lending import accounts_of
 from tests.workflows import histories
 from tests.workflows.platform import Platform, eventually
-from tests.workflows.test_histories import replayer  # noqa: F401
 
 KEPT = under(extra_money=ExtraMoney.UNAPPLIED)
 MAIL = "payee@example.com"
@@ -74,7 +73,7 @@ async def test_a_refund_goes_out_on_its_banking_day_and_the_borrower_is_told(
     platform: Platform,
     tenant: UUID,
     temporal_settings: Settings,
-    replayer: Replayer,  # noqa: F811
+    replayer: Replayer,
 ) -> None:
     loan_id, payment_id = await owed(platform, tenant)
     already = len(letters(temporal_settings))
@@ -100,7 +99,7 @@ async def test_a_refund_goes_out_on_its_banking_day_and_the_borrower_is_told(
 async def test_over_a_weekend_it_waits_for_the_business_date_and_the_date_waits_for_it(
     platform: Platform,
     make_tenant: MakeTenant,
-    replayer: Replayer,  # noqa: F811
+    replayer: Replayer,
 ) -> None:
     tenant = await make_tenant(date(2020, 10, 10))  # a Saturday; Monday is Columbus Day
     loan_id, _ = await owed(platform, tenant)

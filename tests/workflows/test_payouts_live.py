@@ -26,7 +26,7 @@ from services.intents import Delivery
 from tests.conftest import MakeTenant
 from tests.workflows import histories
 from tests.workflows.platform import Platform, eventually
-from tests.workflows.test_live_mode import make_live, skipping  # noqa: F401
+from tests.workflows.test_live_mode import make_live
 from tests.workflows.test_payouts import handle_of, owed, refund
 from worker import RUNNER, WORKFLOWS
 
@@ -35,7 +35,7 @@ NOBODY_LISTENS = SecretStr("smtp://127.0.0.1:1")
 
 @pytest.fixture
 async def mailless(
-    skipping: WorkflowEnvironment,  # noqa: F811
+    skipping: WorkflowEnvironment,
     settings: Settings,
     engine: AsyncEngine,
     dispatch: AsyncEngine,
@@ -72,7 +72,7 @@ async def started(platform: Platform, tenant: UUID, payout_id: UUID) -> None:
 
 async def test_a_mail_server_that_stays_away_does_not_keep_the_money(
     mailless: Platform,
-    skipping: WorkflowEnvironment,  # noqa: F811
+    skipping: WorkflowEnvironment,
     tenant: UUID,
 ) -> None:
     _, payment_id = await owed(mailless, tenant)
@@ -94,7 +94,7 @@ async def test_a_mail_server_that_stays_away_does_not_keep_the_money(
 
 async def test_a_payout_waits_for_its_business_date_whatever_the_clock_says(
     mailless: Platform,
-    skipping: WorkflowEnvironment,  # noqa: F811
+    skipping: WorkflowEnvironment,
     make_tenant: MakeTenant,
 ) -> None:
     """Saturday; the close of the days after it is late."""

@@ -23,6 +23,7 @@ from temporalio.worker import Worker
 from activities.registry import activities
 from infra.crypto import Vault
 from infra.db.models.webhooks import webhook_attempts, webhook_deliveries, webhook_endpoints
+from infra.notifier import Notifier
 from infra.settings import Settings
 from infra.temporal import Temporal
 from services import outbox, webhooks
@@ -115,7 +116,7 @@ async def hooks(
             skipping.client,
             task_queue=insecure.task_queue,
             workflows=WORKFLOWS,
-            activities=activities(engine, skipping.client),
+            activities=activities(engine, skipping.client, Notifier(insecure)),
             workflow_runner=RUNNER,
             max_cached_workflows=0,
         ),
