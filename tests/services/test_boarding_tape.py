@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Awaitable, Callable
 from datetime import date
@@ -25,7 +26,9 @@ REPOSITORY = Path(__file__).parents[2]
 TAPE = REPOSITORY.parent / "shared" / "data" / "consumer_loans_2018.csv"
 MAPPING = REPOSITORY / "cli" / "mappings" / "marketplace_2018.yaml"
 AS_OF = date(2018, 6, 30)
-GOAL_SECONDS = 60
+BESIDE_ANOTHER = "PYTEST_XDIST_WORKER" in os.environ
+GOAL_SECONDS = 120 if BESIDE_ANOTHER else 60
+"""For the machine alone; what shares its cores with another worker's tests and their servers has half of them."""
 
 UowOf = Callable[[UUID], UnitOfWork]
 MakeTenant = Callable[..., Awaitable[UUID]]
