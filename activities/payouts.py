@@ -39,7 +39,7 @@ class PayoutActivities:
 
     @activity.defn
     async def tell_of_payout(self, request: PayoutRef) -> None:
-        """A crash between the mail and its mark sends the mail again: better than never."""
+        """A crash between the mail and its mark sends the mail again: by its key it is the same message."""
         async with step(self._engine, request.tenant_id) as uow:
             mail = await paying_out.letter(uow, request.payout_id)
         if mail is not None:

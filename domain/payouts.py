@@ -1,6 +1,6 @@
 """Payouts: money that goes to a borrower, a refund of a payment or a reimbursement of the lender's own.
 
-Who may decide on one, what of a payment may be refunded, and which states a payout takes. What it does to the loan and the
+What of a payment may be refunded, and which states a payout takes. What it does to the loan and the
 books is in domain/unapplied.py.
 """
 
@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Final
-from uuid import UUID
 
-from domain.errors import Conflict, Forbidden, InvalidInput, WrongState
+from domain.errors import Conflict, InvalidInput, WrongState
 from domain.loan import LoanStatus
 from domain.money import format_amount
 
@@ -66,20 +65,6 @@ def after(status: PayoutStatus, action: PayoutAction) -> PayoutStatus:
         allowed=allowed,
         code="payout_wrong_state",
     )
-
-
-def needs_second_person(amount: int, limit: int | None) -> bool:
-    """Whether a payout of `amount` waits for another person: it is above the lender's `limit` (minor units; None: none)."""
-    return limit is not None and amount > limit
-
-
-def check_second_person(asked_by: UUID | None, decides: UUID | None) -> None:
-    """Refuse (Forbidden) that whoever asked for a payout decides on it."""
-    if asked_by == decides:
-        raise Forbidden(
-            "You asked for this payout yourself: above the approval limit another person decides, a loan officer or above.",
-            code="second_person_needed",
-        )
 
 
 def check_pays_out(status: LoanStatus) -> None:

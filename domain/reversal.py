@@ -1,4 +1,4 @@
-"""The reversal of a payment as a process: who must agree, the order of its steps, and what each of them may come to.
+"""The reversal of a payment as a process: the order of its steps, and what each of them may come to.
 
 What a reversal does to the loan is a replay without the payment (domain/history.py); here is only how it is asked for,
 decided and followed up.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Final
-from uuid import UUID
 
-from domain.errors import Forbidden, WrongState
+from domain.errors import WrongState
 
 
 class ReversalStatus(StrEnum):
@@ -59,11 +58,6 @@ def waiting_on(step: ReversalStep) -> str:
     return _WAITS_FOR.get(step, "a worker")
 
 
-def needs_approval(amount: int, limit: int | None) -> bool:
-    """Whether a payment of `amount` needs a second person to be reversed; both in minor units, no limit is None."""
-    return limit is not None and amount > limit
-
-
 def check_decidable(status: ReversalStatus) -> None:
     """Raises WrongState, naming the status, unless the reversal waits for a decision."""
     if status is not ReversalStatus.PENDING_APPROVAL:
@@ -72,13 +66,4 @@ def check_decidable(status: ReversalStatus) -> None:
             state=str(status),
             allowed=[str(ReversalStatus.PENDING_APPROVAL)],
             code="reversal_decided",
-        )
-
-
-def check_second_person(requested_by: UUID | None, decider: UUID | None) -> None:
-    """Raises Forbidden for a decision by whoever asked for the reversal, or by nobody in particular."""
-    if decider is None or decider == requested_by:
-        raise Forbidden(
-            "A reversal above the limit is decided by a second person: not by the one who asked for it.",
-            code="second_person_needed",
         )

@@ -73,7 +73,7 @@ def payment_reversed(
     return Mail(to, f"Your payment to {tenant_name} was reversed", "\n\n".join(paragraphs) + "\n", key)
 
 
-def payout_sent(tenant_name: str, to: str, name: str, kind: PayoutKind, amount: int, on: date) -> Mail:
+def payout_sent(tenant_name: str, to: str, name: str, kind: PayoutKind, amount: int, on: date, key: str) -> Mail:
     """To a borrower whose refund or reimbursement of `amount` minor units went out on a banking day."""
     what = "a refund of money that you paid" if kind is PayoutKind.REFUND else "a payment to you, in goodwill"
     return Mail(
@@ -81,4 +81,5 @@ def payout_sent(tenant_name: str, to: str, name: str, kind: PayoutKind, amount: 
         f"{tenant_name} has sent you {format_amount(amount)}",
         f"Hello {name},\n\non {on} we sent you {format_amount(amount)}: {what}. "
         "Your bank may take one or two banking days to show it.\n",
+        key,
     )

@@ -68,7 +68,8 @@ async def letter(uow: UnitOfWork, payout_id: UUID) -> Mail | None:
     if not to["email"]:
         return None
     name, kind = f"{to['first_name']} {to['last_name']}", PayoutKind(row["kind"])
-    return letters.payout_sent(await tenant_name(uow), to["email"], name, kind, row["amount"], row["sent_on"])
+    sender, key = await tenant_name(uow), f"payout-{payout_id}"
+    return letters.payout_sent(sender, to["email"], name, kind, row["amount"], row["sent_on"], key)
 
 
 async def mark_told(uow: UnitOfWork, payout_id: UUID) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import RowMapping
 
+from domain.approval import check_second_person, needs_second_person
 from domain.charges import check_positive
 from domain.events import PaymentReceived, Refunded, Reimbursed
 from domain.history import standing
@@ -25,13 +26,12 @@ from domain.payouts import (
     after,
     check_pays_out,
     check_promise,
-    check_second_person,
     goes_beyond_unapplied,
-    needs_second_person,
 )
 from infra.db.models.processes import payouts
 from infra.db.repositories import payments as payment_repository
 from infra.db.repositories import payouts as repository
+from infra.db.repositories.approval import approval_limit
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services.corrections import Corrected, Planned, events_of_payment, payment_of_loan, plan_amendments
@@ -210,7 +210,7 @@ async def _add_to_refunded(uow: UnitOfWork, row: RowMapping) -> None:
 
 
 async def _status(uow: UnitOfWork, amount: int) -> PayoutStatus:
-    second = needs_second_person(amount, await repository.approval_limit(uow))
+    second = needs_second_person(amount, await approval_limit(uow))
     return PayoutStatus.PENDING_APPROVAL if second else PayoutStatus.APPROVED
 
 

@@ -12,9 +12,9 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.engine import RowMapping
 
+from domain.approval import check_second_person, needs_second_person
 from domain.errors import NotFound, WrongState
 from domain.loan import LoanStatus
 from domain.money import format_amount
@@ -24,13 +24,11 @@ from domain.reversal import (
     ReversalStatus,
     ReversalStep,
     check_decidable,
-    check_second_person,
-    needs_approval,
 )
 from infra.db.models.processes import payment_reversals
-from infra.db.models.tenancy import tenants
 from infra.db.repositories import reversals as repository
 from infra.db.repositories import status_archive as archive_rows
+from infra.db.repositories.approval import approval_limit
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from infra.notifier import Mail
@@ -242,8 +240,7 @@ async def _promise(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, asses
             allowed=["approve", "reject"],
             code="reversal_pending",
         )
-    tenant = await uow.one(select(tenants.c.approval_limit).where(tenants.c.id == uow.tenant_id), "tenant")
-    return Promised(corrected, needs_approval(payment["amount"], tenant["approval_limit"]))
+    return Promised(corrected, needs_second_person(payment["amount"], await approval_limit(uow)))
 
 
 async def _apply(uow: UnitOfWork, row: RowMapping, payment: RowMapping, loan: LockedLoan, **decision: Any) -> Corrected:

@@ -169,7 +169,7 @@ class TestApproval:
         for verb, body in (("approve", None), ("reject", {"reason": "x"})):
             answer = await loan_officer.post(f"/api/v1/refunds/{waiting}/{verb}", json=body)
             assert (answer.status_code, answer.json()["code"]) == (403, "second_person_needed")
-            assert "another person decides" in answer.json()["detail"]
+            assert "a second person decides" in answer.json()["detail"]
 
     async def test_a_rejection_says_why_and_nothing_was_posted(
         self, admin: ApiClient, waiting: str, paid: tuple[UUID, UUID]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from uuid import UUID
 
 import pytest
 
-from domain.errors import Conflict, Forbidden, InvalidInput, WrongState
+from domain.errors import Conflict, InvalidInput, WrongState
 from domain.events import EventKind, PaymentReceived, PaymentSettled, Refunded, RefundSent, event_from_dict, event_to_dict
 from domain.loan import LoanStatus
 from domain.payouts import (
@@ -19,9 +18,7 @@ from domain.payouts import (
     after,
     check_pays_out,
     check_promise,
-    check_second_person,
     goes_beyond_unapplied,
-    needs_second_person,
     progress,
 )
 from domain.program import ExtraMoney
@@ -31,7 +28,6 @@ from domain.terms import LoanTerms
 from tests.domain.loans import EXAMPLE, LEVEL, assert_books_agree, history, moves, under
 
 OF = Refundable("completed", paid=500_00, refunded=40_00, charged_back=0, asked=60_00, unapplied=150_00, promised=60_00)
-ONE, OTHER = UUID(int=1), UUID(int=2)
 DAY = date(2020, 10, 9)
 
 
@@ -75,17 +71,6 @@ class TestWhatMayBeRefunded:
 
 
 class TestWhoDecides:
-    @pytest.mark.parametrize(
-        ("amount", "limit", "needed"), [(100, None, False), (100, 100, False), (101, 100, True), (1, 0, True)]
-    )
-    def test_a_second_person_above_the_limit(self, amount: int, limit: int | None, needed: bool) -> None:
-        assert needs_second_person(amount, limit) is needed
-
-    def test_never_the_one_who_asked(self) -> None:
-        check_second_person(ONE, OTHER)
-        with pytest.raises(Forbidden, match="another person"):
-            check_second_person(ONE, ONE)
-
     @pytest.mark.parametrize("status", [PayoutStatus.APPROVED, PayoutStatus.SENT, PayoutStatus.REJECTED])
     @pytest.mark.parametrize("action", [PayoutAction.APPROVE, PayoutAction.REJECT])
     def test_what_is_decided_stays_decided(self, status: PayoutStatus, action: PayoutAction) -> None:

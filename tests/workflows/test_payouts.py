@@ -89,6 +89,8 @@ async def test_a_refund_goes_out_on_its_banking_day_and_the_borrower_is_told(
     assert row["told_at"] is not None
     (mail,) = letters(temporal_settings)[already:]
     assert "2020-09-09 we sent you 60.00: a refund" in mail
+    sent_twice = Notifier(temporal_settings).outbox / f"payout-{row['id']}.eml"
+    assert sent_twice.exists(), "sent again after a crash it is the same message"
     async with rows.uow() as uow:
         net = await accounts_of(uow, loan_id)
         assert (net[2000], net[2010]) == (-40_00, 0)

@@ -13,7 +13,6 @@ from sqlalchemy.engine import RowMapping
 from domain.payouts import PayoutKind, PayoutStatus
 from infra.db.models.processes import payouts
 from infra.db.models.servicing import borrowers, loans
-from infra.db.models.tenancy import tenants
 from infra.db.uow import UnitOfWork
 
 _PENDING = and_(payouts.c.kind == str(PayoutKind.REFUND), payouts.c.status == str(PayoutStatus.PENDING_APPROVAL))
@@ -59,13 +58,6 @@ async def _sum(uow: UnitOfWork, of: ColumnElement[bool], but: UUID | None) -> in
     found = select(total).where(_PENDING, of)
     row = await uow.one(found if but is None else found.where(payouts.c.id != but), "sum")
     return int(row["total"])
-
-
-async def approval_limit(uow: UnitOfWork) -> int | None:
-    """The lender's limit (minor units) above which a second person decides; None: there is none."""
-    row = await uow.one(select(tenants.c.approval_limit).where(tenants.c.id == uow.tenant_id), "tenant")
-    limit: int | None = row["approval_limit"]
-    return limit
 
 
 async def addressee(uow: UnitOfWork, loan_id: UUID) -> RowMapping:
