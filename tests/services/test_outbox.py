@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -269,13 +270,25 @@ class TestAutopay:
         assert (last["type"], last["data"]["reason"]) == ("autopay.not_drafted", "nothing is due")
 
 
+async def settled_feed(uow_of: UowOf, tenant: UUID, after: queries.Position | None, count: int) -> Sequence[RowMapping]:
+    """The feed, once it shows `count` events: any transaction that still writes on the server holds it back, so another
+    test's in another database does too."""
+    deadline = asyncio.get_running_loop().time() + 60
+    while True:
+        async with uow_of(tenant) as uow:
+            found = await uow.all(queries.feed(queries.EventFilter(), after, 100))
+        if len(found) >= count or asyncio.get_running_loop().time() > deadline:
+            return found
+        await asyncio.sleep(0.05)
+
+
 class TestTheFeed:
     async def test_is_read_page_by_page_in_the_order_of_the_commits(self, uow_of: UowOf, tenant: UUID) -> None:
         loan_id = await active_loan(uow_of, tenant)
         for _ in range(3):
             await pay(uow_of, tenant, loan_id, 5000)
+        everything = await settled_feed(uow_of, tenant, None, 7)
         async with uow_of(tenant) as uow:
-            everything = await uow.all(queries.feed(queries.EventFilter(), None, 100))
             assert [row["type"] for row in everything] == ["loan.disbursed"] + ["payment.recorded", "payment.settled"] * 3
             read: list[UUID] = []
             after = None
@@ -289,15 +302,12 @@ class TestTheFeed:
         get it: so the other waits."""
         slow, quick = await active_loan(uow_of, tenant), await active_loan(uow_of, tenant)
 
-        async def feed(after: tuple[int, UUID] | None) -> Sequence[RowMapping]:
-            async with uow_of(tenant) as uow:
-                return await uow.all(queries.feed(queries.EventFilter(), after, 100))
-
-        begun = await feed(None)
+        begun = await settled_feed(uow_of, tenant, None, 2)
         cursor = (begun[-1]["recorded_in"], begun[-1]["id"])
         async with uow_of(tenant) as open_:
             await record(open_, RecordPayment(slow, 5000, "ach"))
             await pay(uow_of, tenant, quick, 5000)
-            assert await feed(cursor) == []
+            async with uow_of(tenant) as uow:
+                assert await uow.all(queries.feed(queries.EventFilter(), cursor, 100)) == []
             await open_.commit()
-        assert [row["loan_id"] for row in await feed(cursor)] == [slow, slow, quick, quick]
+        assert [row["loan_id"] for row in await settled_feed(uow_of, tenant, cursor, 4)] == [slow, slow, quick, quick]
