@@ -57,7 +57,7 @@ def locate_temporal() -> Found | None:
     on_path = shutil.which("temporal")
     if on_path:
         return Found(Path(on_path), "on PATH")
-    return _cached(f"temporal-{TEMPORAL_VERSION}")
+    return cached(f"temporal-{TEMPORAL_VERSION}")
 
 
 def locate_versitygw() -> Found | None:
@@ -65,12 +65,12 @@ def locate_versitygw() -> Found | None:
     on_path = shutil.which("versitygw")
     if on_path:
         return Found(Path(on_path), "on PATH")
-    return _cached(f"versitygw-{VERSITYGW_VERSION}")
+    return cached(f"versitygw-{VERSITYGW_VERSION}")
 
 
 def locate_test_server() -> Found | None:
     """Temporal's time-skipping test server, without building anything."""
-    found = _cached(f"temporal-test-server-{TEST_SERVER_VERSION}")
+    found = cached(f"temporal-test-server-{TEST_SERVER_VERSION}")
     if found and found.path.is_dir():  # the Maven form: jars and a launcher; useless without Java
         return Found(found.path / "temporal-test-server", found.source) if shutil.which("java") else None
     return found
@@ -89,7 +89,7 @@ def find_temporal(progress: Progress | None = None) -> Found:
         package = f"github.com/temporalio/cli/cmd/temporal@v{TEMPORAL_VERSION}"
         return _go_install("temporal", package, scratch, progress or Progress(), "about 2 minutes, once")
 
-    return _ensure("temporal", f"temporal-{TEMPORAL_VERSION}", locate_temporal, build, progress)
+    return ensure("temporal", f"temporal-{TEMPORAL_VERSION}", locate_temporal, build, progress)
 
 
 def find_versitygw(progress: Progress | None = None) -> Found:
@@ -102,7 +102,7 @@ def find_versitygw(progress: Progress | None = None) -> Found:
         package = f"github.com/versity/versitygw/cmd/versitygw@v{VERSITYGW_VERSION}"
         return _go_install("versitygw", package, scratch, progress or Progress(), "about 1 minute, once")
 
-    return _ensure("versitygw", f"versitygw-{VERSITYGW_VERSION}", locate_versitygw, build, progress)
+    return ensure("versitygw", f"versitygw-{VERSITYGW_VERSION}", locate_versitygw, build, progress)
 
 
 def find_test_server(progress: Progress | None = None) -> Path:
@@ -117,21 +117,27 @@ def find_test_server(progress: Progress | None = None) -> Path:
         return downloaded or _maven_test_server(scratch, progress or Progress())
 
     name = f"temporal-test-server-{TEST_SERVER_VERSION}"
-    return _ensure("temporal-test-server", name, locate_test_server, build, progress).path
+    return ensure("temporal-test-server", name, locate_test_server, build, progress).path
 
 
-def _cached(name: str) -> Found | None:
+def cached(name: str) -> Found | None:
+    """The program kept under that name, without building anything."""
     path = cache_dir() / "bin" / name
     return Found(path, "cached") if path.exists() else None
 
 
-def _ensure(
+def ensure(
     name: str,
     cached_name: str,
     locate: Callable[[], Found | None],
     build: Callable[[Path], Path],
     progress: Progress | None,
 ) -> Found:
+    """The program that `locate` finds; if it finds none, what `build` makes in the directory given to it, kept as
+    `cached_name` from then on.
+
+    Raises: StackError when it cannot be built.
+    """
     found = locate()
     if found:
         return found

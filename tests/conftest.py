@@ -30,6 +30,7 @@ from standalone.credentials import Credentials
 from standalone.postgres import ROLES, Postgres
 from standalone.processes import Child
 from standalone.progress import Progress
+from tests.achvalidate import Validator, find_validator, why_absent
 
 # The same examples every time, whichever tests run beside: main is never red by luck, and what is red is so alone too.
 # (Hypothesis also tries constants of the modules that happen to be loaded; which those are depends on the tests run so far.)
@@ -105,6 +106,15 @@ def database() -> Iterator[Database]:
     gc.collect()  # a connection that was cancelled while it logged in holds the server up until its socket is closed
     with psycopg.connect(os.environ[SERVER], autocommit=True) as admin:
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def achvalidate() -> Validator:
+    """Call it with the bytes of a NACHA file: it fails unless another implementation of the format finds them valid."""
+    absent = why_absent()
+    if absent:
+        pytest.skip(absent)
+    return find_validator()
 
 
 @pytest.fixture(scope="session")
