@@ -114,32 +114,30 @@ def _type(data: str) -> Correction:
 
 def _routing_and_account(data: str) -> Correction:
     """The routing number in 1-9, the account number in 13-29."""
-    routing, account = _parts(data, [data[:9], data[12:29]], data[9:12])
+    routing, account = _parts([data[:9], data[12:29]], data[9:12], data.split())
     return Correction(check_routing_number(routing), check_account_number(account))
 
 
 def _account_and_type(data: str) -> Correction:
     """The account number in 1-17, the transaction code in 21-22."""
-    account, code = _parts(data, [data[:17], data[20:22]], data[17:20])
+    account, code = _parts([data[:17], data[20:22]], data[17:20], data.split())
     return Correction(None, check_account_number(account), _account_type(code))
 
 
 def _routing_account_and_type(data: str) -> Correction:
     """The routing number in 1-9, the account number in 10-26, the transaction code in 27-28."""
-    routing, account, code = _parts(data, [data[:9], data[9:26], data[26:28]], "")
+    routing, account, code = _parts([data[:9], data[9:26], data[26:28]], "", [data[:9], *data[9:].split()])
     return Correction(check_routing_number(routing), check_account_number(account), _account_type(code))
 
 
-def _parts(data: str, placed: list[str], between: str) -> list[str]:
-    """The values at their places, or, where that cannot be meant, as words; a routing number may be joined to the next."""
+def _parts(placed: list[str], between: str, words: list[str]) -> list[str]:
+    """The values at their places, or, where those cannot be meant, the words. `between` is to be blank."""
     values = [value.strip() for value in placed]
     if not between.strip() and all(value and " " not in value for value in values):
         return values
-    words = data.split()
-    if len(words) == len(placed) - 1 and len(placed[0]) == 9:
-        words = [data[:9], *data[9:].split()]
     if len(words) != len(placed):
-        raise InvalidInput.at("/corrected_data", f"{len(placed)} values were expected, and {len(words)} are there")
+        found = len([word for word in words if word.strip()])
+        raise InvalidInput.at("/corrected_data", f"{len(placed)} values were expected, and {found} are there")
     return words
 
 

@@ -174,6 +174,8 @@ def _lines(content: bytes) -> list[str]:
 def _expect(lines: Sequence[str], at: int, record_type: str, what: str) -> None:
     if at >= len(lines):
         raise damaged(len(lines) + 1, f"the file ends here, {what} was expected: it was cut off")
+    if lines[at] == PADDING:
+        raise damaged(at + 1, f"padding begins here, {what} was expected")
     if lines[at][0] != record_type:
         raise damaged(at + 1, f"{what} was expected, not a record of type {lines[at][0]}")
 
@@ -217,9 +219,11 @@ def _entry(lines: Sequence[str], start: int) -> tuple[ReadEntry, int]:
     while at < len(lines) and lines[at][0] == "7":
         addenda.append(_addenda(lines[at], at + 1))
         at += 1
-    if (parts["addenda record indicator"] == "1") != bool(addenda):
-        said, follow = parts["addenda record indicator"], len(addenda)
-        raise damaged(start + 1, f"the entry's addenda record indicator is {said}, and {follow} addenda follow")
+    if parts["addenda record indicator"] == "1" and not addenda:
+        _expect(lines, at, "7", "the entry's addenda (7)")
+    if parts["addenda record indicator"] != "1" and addenda:
+        said = parts["addenda record indicator"]
+        raise damaged(start + 1, f"the entry's addenda record indicator is {said}, and an addenda record follows")
     entry = ReadEntry(
         start + 1,
         code,
