@@ -30,6 +30,7 @@ from workflows.date_advance import DateAdvanceWorkflow
 from workflows.payment_batch import PaymentBatchWorkflow
 from workflows.payment_reversal import PaymentReversalWorkflow
 from workflows.payout import PayoutWorkflow
+from workflows.rail_cutoff import RailCutoffWorkflow
 from workflows.webhook import WebhookWorkflow
 
 log = logging.getLogger("worker")
@@ -43,6 +44,7 @@ WORKFLOWS: Final = [
     PayoutWorkflow,
     WebhookWorkflow,
     PaymentBatchWorkflow,
+    RailCutoffWorkflow,
 ]
 RUNNER: Final = SandboxedWorkflowRunner(
     SandboxRestrictions.default.with_passthrough_modules("activities.contracts", "domain", "pydantic", "workflows.messages")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from activities.contracts import DraftRef, EnrolmentRef, PeriodRef, Prepared, Sent
+from activities.contracts import EnrolmentRef, PeriodRef, Prepared
 from activities.step import step
 from domain.autopay import Plan
 from services import drafts
@@ -27,9 +27,3 @@ class AutopayActivities:
         async with step(self._engine, request.tenant_id) as uow:
             draft = await drafts.prepare_draft(uow, request.enrolment_id, request.process_date)
             return Prepared(draft, await drafts.plan(uow, request.enrolment_id))
-
-    @activity.defn
-    async def send_draft(self, request: DraftRef) -> Sent:
-        async with step(self._engine, request.tenant_id) as uow:
-            status = await drafts.send_draft(uow, request.draft_id)
-            return Sent(status, await drafts.plan(uow, request.enrolment_id))

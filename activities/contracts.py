@@ -11,8 +11,9 @@ from uuid import UUID
 
 from temporalio import activity
 
-from domain.autopay import DraftStatus, Plan, PreparedDraft
+from domain.autopay import Plan, PreparedDraft
 from domain.payouts import PayoutPlan
+from domain.rails import CutoffPlan, CutoffProgress
 from domain.reversal import ReversalStatus, ReversalStep
 from domain.webhooks import Progress
 
@@ -35,15 +36,6 @@ class PeriodRef:
 
 
 @dataclass(frozen=True, slots=True)
-class DraftRef:
-    """A prepared draft of an enrolment."""
-
-    tenant_id: UUID
-    enrolment_id: UUID
-    draft_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
 class Prepared:
     """The draft of the period, and what the enrolment waits for now."""
 
@@ -52,11 +44,20 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """What became of the draft, and what the enrolment waits for now."""
+class CutoffRef:
+    """One cutoff of a tenant."""
 
-    status: DraftStatus
-    plan: Plan
+    tenant_id: UUID
+    cutoff_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class DueCutoff:
+    """A cutoff that a sandbox runs before its date closes."""
+
+    id: UUID
+    business_date: date
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,11 @@ class Pages:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """How many enrolments, drafts and payouts still have something to do on a business date."""
+    """How many enrolments, drafts, cutoffs and payouts still have something to do on a business date, and the cutoff that is
+    to be run now."""
 
     count: int
+    cutoff: DueCutoff | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +187,20 @@ async def prepare_draft(request: PeriodRef) -> Prepared:
 
 
 @activity.defn
-async def send_draft(request: DraftRef) -> Sent:
-    """Hand the draft to the rail and record its payment; again does nothing."""
+async def plan_cutoff(request: CutoffRef) -> CutoffPlan:
+    """Look at the cutoff's row."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def collect_drafts(request: CutoffRef) -> CutoffProgress:
+    """Send a page of the prepared drafts, each after looking at it again; goes on from the database's checkpoint."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def hand_over_cutoff(request: CutoffRef) -> None:
+    """Hand what was collected to the rail; again does nothing."""
     raise NotImplementedError
 
 

@@ -17,14 +17,14 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.contracts import AdvanceRef, BusinessDay, Calendar, CloseRound, Instant, Pages, Pending
+from activities.contracts import AdvanceRef, BusinessDay, Calendar, CloseRound, DueCutoff, Instant, Pages, Pending
 from activities.step import step
 from domain.errors import WrongState
 from infra.db.repositories import autopay as autopay_repository
 from infra.db.repositories import payouts as payout_repository
 from infra.db.uow import UnitOfWork
 from infra.temporal import RPC_TIMEOUT
-from services import autopay, close_of_business, dates, payouts
+from services import autopay, close_of_business, cutoffs, dates, payouts
 
 PAGE: Final = 500
 _WATCH_SECONDS: Final = 2.0
@@ -50,7 +50,8 @@ _WAKERS: Final = (
 
 async def _count_pending(uow: UnitOfWork, on: date) -> int:
     """How many rows still have something to do by a business date."""
-    return await autopay_repository.count_pending(uow, on) + await payout_repository.count_pending(uow, on)
+    autopays, paid_out = await autopay_repository.count_pending(uow, on), await payout_repository.count_pending(uow, on)
+    return autopays + paid_out + await cutoffs.count_pending(uow)
 
 
 class DateActivities:
@@ -116,7 +117,7 @@ class DateActivities:
     async def settle_day(self, request: BusinessDay) -> Pending:
         for waker in _WAKERS:
             await self._wake(request, waker)
-        return Pending(await self._watch(request))
+        return await self._watch(request)
 
     @activity.defn
     async def finish_advance(self, request: AdvanceRef) -> None:
@@ -144,15 +145,19 @@ class DateActivities:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
 
-    async def _watch(self, request: BusinessDay) -> int:
+    async def _watch(self, request: BusinessDay) -> Pending:
+        """Look until nothing is pending, or a cutoff can be run, or for a moment."""
         until = time.monotonic() + _WATCH_SECONDS
         pauses = iter(_PAUSES)
         while True:
             await asyncio.sleep(next(pauses, _PAUSES[-1]))
             async with step(self._engine, request.tenant_id) as uow:
                 pending = await _count_pending(uow, request.business_date)
+                found = await cutoffs.to_run(uow, request.business_date) if pending else None
+            if found is not None:
+                return Pending(pending, DueCutoff(found["id"], found["business_date"], found["number"]))
             if not pending or time.monotonic() > until:
-                return pending
+                return Pending(pending)
             _alive()
 
 

@@ -12,6 +12,7 @@ from activities.autopay import AutopayActivities
 from activities.dates import DateActivities
 from activities.payment_batches import PaymentBatchActivities
 from activities.payouts import PayoutActivities
+from activities.rails import RailActivities
 from activities.reversals import ReversalActivities
 from activities.webhooks import WebhookActivities
 from infra.crypto import Vault
@@ -28,10 +29,10 @@ def activities(engine: AsyncEngine, client: Client, notifier: Notifier) -> Seque
     dates = DateActivities(engine, client)
     reversals = ReversalActivities(engine, notifier)
     batches = PaymentBatchActivities(engine)
+    rails = RailActivities(engine)
     return [
         autopay.plan_autopay,
         autopay.prepare_draft,
-        autopay.send_draft,
         payouts.plan_payout,
         payouts.hand_over_payout,
         payouts.send_payout,
@@ -47,6 +48,9 @@ def activities(engine: AsyncEngine, client: Client, notifier: Notifier) -> Seque
         reversals.tell_of_reversal,
         reversals.give_up_telling,
         batches.post_batch,
+        rails.plan_cutoff,
+        rails.collect_drafts,
+        rails.hand_over_cutoff,
     ]
 
 

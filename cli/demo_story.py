@@ -229,9 +229,7 @@ def _links(api: DemoApi, settings: Settings, loan_id: UUID, logins: Logins) -> N
     autopay = api.get(f"/loans/{loan_id}/autopay")
     _say("6. The autopay process, as Temporal has it")
     state = autopay["workflow"] or {"step": "Temporal does not answer", "waiting_on": "it", "drafts": "?"}
-    console.print(
-        f"{autopay['workflow_id']}: {state['step']}, waiting on {state['waiting_on']}; {state['drafts']} drafts sent"
-    )
+    console.print(f"{autopay['workflow_id']}: {state['step']}, waiting on {state['waiting_on']}; {state['drafts']} drafts")
     console.print(f"  {autopay['ui_url']}")
     console.print(f"\nAPI, to try     {settings.public_url}/docs")
     console.print(f"all workflows   {settings.temporal_ui_url}")

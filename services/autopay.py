@@ -176,10 +176,11 @@ async def cancel(uow: UnitOfWork, loan_id: UUID, reason: str) -> UUID:
     return await _apply(uow, row, EnrolmentAction.CANCEL, reason=reason, **_ended(status, reason))
 
 
-async def complete(uow: UnitOfWork, row: RowMapping, reason: str) -> None:
-    """End a locked enrolment because there is nothing left to draft. Raises WrongState when it is ended already."""
+async def complete(uow: UnitOfWork, row: RowMapping, reason: str, *, tell: bool = False) -> None:
+    """End a locked enrolment because there is nothing left to draft (`tell`: by somebody else than its workflow). Raises
+    WrongState when it is ended already."""
     status = after(EnrolmentStatus(row["status"]), EnrolmentAction.COMPLETE)
-    await _apply(uow, row, EnrolmentAction.COMPLETE, tell=False, reason=reason, **_ended(status, reason))
+    await _apply(uow, row, EnrolmentAction.COMPLETE, tell=tell, reason=reason, **_ended(status, reason))
 
 
 async def change(uow: UnitOfWork, loan_id: UUID, command: Change) -> UUID:

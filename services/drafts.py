@@ -1,11 +1,12 @@
-"""What the autopay process does with an enrolment: look, prepare a draft, send it. Each step is one transaction, and
-taking it twice is taking it once.
+"""What the autopay process does with an enrolment: look, prepare a draft. Each step is one transaction, and taking it twice
+is taking it once. What is prepared is sent by a cutoff of the rail (services/sending.py).
 
-Locks are taken in one order: loan, enrolment, draft.
+Locks are taken in one order: loan, enrolment, draft, cutoff.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 from uuid import UUID
@@ -15,7 +16,6 @@ from sqlalchemy.engine import RowMapping
 
 from domain.autopay import (
     AmountType,
-    Decision,
     DraftStatus,
     EnrolmentStatus,
     Plan,
@@ -25,10 +25,8 @@ from domain.autopay import (
     owed_through,
     process_instant,
 )
-from domain.errors import Refusal
 from domain.happenings import Happening
 from domain.loan import LoanStatus
-from domain.money import format_amount
 from domain.payoff import payoff_quote
 from domain.webhooks import WebhookType
 from infra.calendar import bank_holidays
@@ -37,9 +35,8 @@ from infra.db.queries.instruments import ach_refusal_of
 from infra.db.repositories import autopay as repository
 from infra.db.repositories import instruments
 from infra.db.uow import UnitOfWork
-from infra.rails import sandbox
 from infra.settings import BusinessMode
-from services import autopay, outbox, payments
+from services import autopay, cutoffs, outbox
 from services.replaying import LockedLoan, lock_loan, today
 
 _ENDED_BY_LOAN: Final = {
@@ -60,133 +57,71 @@ async def plan(uow: UnitOfWork, enrolment_id: UUID) -> Plan:
     if row["status"] == EnrolmentStatus.PAUSED and row["paused_until"] and row["paused_until"] <= business_date:
         await autopay.resume_row(uow, row, tell=False)
         row = await repository.enrolment(uow, enrolment_id)
-    if row["status"] == EnrolmentStatus.ACTIVE:
-        reason = await _ended_by_loan(uow, row["loan_id"]) or _ended_by_dates(row)
-        if reason:
-            await autopay.complete(uow, row, reason)
-            row = await repository.enrolment(uow, enrolment_id)
+    if await conclude(uow, row, tell=False):
+        row = await repository.enrolment(uow, enrolment_id)
     return await _plan(uow, row, business_date)
 
 
 async def prepare_draft(uow: UnitOfWork, enrolment_id: UUID, process_date: date) -> PreparedDraft:
-    """Decide a period's draft under the loan's lock, and insert its row.
+    """Decide a period's draft under the loan's lock, insert its row, and move the enrolment on to the next period.
 
-    Nothing to draft is a row too (not_drafted, with the reason), and moves the enrolment on. Raises NotFound.
+    What is to be drafted stays pending until a cutoff sends it (services/sending.py), which looks again. Nothing to draft
+    is a row too (not_drafted, with the reason). Raises NotFound.
     """
     loan = await lock_loan(uow, (await repository.enrolment(uow, enrolment_id))["loan_id"])
     row = await repository.lock_enrolment(uow, enrolment_id)
     existing = await repository.draft_of_period(uow, enrolment_id, process_date)
     wanted = row["status"] == EnrolmentStatus.ACTIVE and row["next_process_date"] == process_date
     if existing is not None:
-        if wanted and existing["status"] != DraftStatus.PENDING:  # paused and resumed on the day of its draft
+        if wanted:  # paused and resumed on the day of its draft
             await _move_on(uow, row, process_date)
         return _prepared(existing)
     if not wanted:
         return PreparedDraft(None)
-    decision, _ = await _decide(uow, loan, row, process_date)
+    decided = await decide_draft(uow, loan, row, process_date)
     await repository.insert_draft(
         uow,
         enrolment_id=enrolment_id,
         loan_id=loan.id,
         process_date=process_date,
-        amount=decision.amount,
-        status=str(DraftStatus.NOT_DRAFTED if decision.reason else DraftStatus.PENDING),
-        reason=decision.reason,
+        amount=decided.amount,
+        status=str(DraftStatus.NOT_DRAFTED if decided.reason else DraftStatus.PENDING),
+        reason=decided.reason,
     )
     draft = await repository.draft_of_period(uow, enrolment_id, process_date)
     assert draft is not None
-    if decision.reason:
-        await _tell_not_drafted(uow, loan, draft, decision.reason)
-        await _move_on(uow, row, process_date)
+    if decided.reason:
+        await tell_not_drafted(uow, loan, draft, decided.reason)
+    else:
+        await cutoffs.call(uow)
+    await _move_on(uow, row, process_date)
     return _prepared(draft)
 
 
-async def send_draft(uow: UnitOfWork, draft_id: UUID) -> DraftStatus:
-    """Give a prepared draft to the rail and record its payment, after looking again at everything that could forbid it.
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """How much to draft now, in minor units (0 with the reason why nothing is), from which instrument, and the date on
+    which it counts."""
 
-    A draft counts as paid on its due date. Whatever happens the next period stays scheduled. Raises NotFound.
-    """
-    draft = await repository.draft(uow, draft_id)
-    loan = await lock_loan(uow, draft["loan_id"])
-    row = await repository.lock_enrolment(uow, draft["enrolment_id"])
-    draft = await repository.draft(uow, draft_id, lock=True)
-    if draft["status"] != DraftStatus.PENDING:
-        return DraftStatus(draft["status"])
-    wanted = row["status"] == EnrolmentStatus.ACTIVE and row["next_process_date"] == draft["process_date"]
-    if not wanted:
-        return await _not_drafted(uow, loan, draft, f"the autopay is {row['status']}")
-    decision, effective = await _decide(uow, loan, row, draft["process_date"])
-    if not decision.reason:
-        # what was prepared may have been paid in part since; never more than was announced
-        decision = await _send(uow, loan, row, draft, min(decision.amount, draft["amount"]), effective)
-    await _move_on(uow, row, draft["process_date"])
-    return await _not_drafted(uow, loan, draft, decision.reason) if decision.reason else DraftStatus.SENT
+    amount: int
+    reason: str | None
+    instrument_id: UUID | None
+    effective_date: date
 
 
-async def _send(
-    uow: UnitOfWork, loan: LockedLoan, row: RowMapping, draft: RowMapping, amount: int, effective: date
-) -> Decision:
-    try:
-        async with uow.connection.begin_nested():
-            reference = await sandbox.accept(uow, draft["id"], amount, await uow.business_date())
-            payment = payments.RecordPayment(
-                loan_id=draft["loan_id"],
-                amount=amount,
-                payment_method="ach",
-                effective_date=effective,
-                payment_instrument_id=row["payment_instrument_id"],
-                source="autopay",
-                status="processing",
-                settlement_status="in_transit",
-                payment_id=draft["id"],  # the draft's own id, so that one draft can only be one payment
-            )
-            recorded = await payments.record(uow, payment)
-    except Refusal as refusal:  # the loan does not take it: the period is lost, the next one is not
-        return Decision(0, refusal.detail)
-    values = {"amount": amount, "payment_id": recorded.id, "rail_reference": str(reference)}
-    await repository.change_draft(uow, draft["id"], status=str(DraftStatus.SENT), **values)
-    data = {**_of_draft(draft), "amount": format_amount(amount), "effective_date": effective.isoformat()}
-    number = await repository.last_event_number(uow, loan.id)  # the payment's: `loan` was read before it
-    await _tell(uow, loan, number, Happening(WebhookType.DRAFT_SENT, data, str(recorded.id)))
-    return Decision(amount)
-
-
-async def _not_drafted(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, reason: str) -> DraftStatus:
-    status = DraftStatus.NOT_DRAFTED
-    await repository.change_draft(uow, draft["id"], status=str(status), amount=0, reason=reason[:200])
-    await _tell_not_drafted(uow, loan, draft, reason)
-    return status
-
-
-async def _tell_not_drafted(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, reason: str) -> None:
-    data = {**_of_draft(draft), "reason": reason[:200]}
-    await _tell(uow, loan, loan.last_number, Happening(WebhookType.NOT_DRAFTED, data))
-
-
-async def _tell(uow: UnitOfWork, loan: LockedLoan, number: int, happening: Happening) -> None:
-    await outbox.tell(uow, [(loan.id, number, happening)], has_listeners=loan.row["has_listeners"])
-
-
-def _of_draft(draft: RowMapping) -> dict[str, str]:
-    return {
-        "draft_id": str(draft["id"]),
-        "enrolment_id": str(draft["enrolment_id"]),
-        "process_date": draft["process_date"].isoformat(),
-    }
-
-
-async def _decide(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, process_date: date) -> tuple[Decision, date]:
-    """How much to draft of a locked loan now, and the date it counts on: the due date, though not before the loan was
-    ours. The payoff is the one of that date, less what was paid since."""
+async def decide_draft(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, process_date: date) -> Decided:
+    """What a draft of a locked loan takes now. It counts on its due date, though not before the loan was ours. The payoff
+    is the one of that date, less what was paid since."""
     as_of = await today(uow, loan)
     state = loan.replay(as_of).state
     due = due_date_of(process_date, (instalment.due_date for instalment in state.instalments), bank_holidays())
     effective = max(due, state.opened_on or due)
+    instrument_id: UUID | None = row["payment_instrument_id"]
     if state.status is not LoanStatus.ACTIVE:
-        return Decision(0, f"the loan is {state.status}"), effective
-    refusal = await _instrument_refusal(uow, row["payment_instrument_id"])
+        return Decided(0, f"the loan is {state.status}", instrument_id, effective)
+    refusal = await _instrument_refusal(uow, instrument_id)
     if refusal is not None:
-        return Decision(0, refusal), effective
+        return Decided(0, refusal, instrument_id, effective)
     then = state if effective == as_of else loan.replay(effective).state
     decision = decide(
         AmountType(row["amount_type"]),
@@ -195,7 +130,33 @@ async def _decide(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, process_da
         payoff=payoff_quote(then).total - (state.total_paid - then.total_paid),
         in_transit=await repository.promised(uow, loan.id),
     )
-    return decision, effective
+    return Decided(decision.amount, decision.reason, instrument_id, effective)
+
+
+async def tell_not_drafted(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, reason: str) -> None:
+    """Tell those who listen that a draft does not go out, and why."""
+    happening = Happening(WebhookType.NOT_DRAFTED, {**facts_of(draft), "reason": reason[:200]})
+    await outbox.tell(uow, [(loan.id, loan.last_number, happening)], has_listeners=loan.row["has_listeners"])
+
+
+def facts_of(draft: RowMapping) -> dict[str, str]:
+    """What every event about a draft says of it."""
+    return {
+        "draft_id": str(draft["id"]),
+        "enrolment_id": str(draft["enrolment_id"]),
+        "process_date": draft["process_date"].isoformat(),
+    }
+
+
+async def conclude(uow: UnitOfWork, row: RowMapping, *, tell: bool) -> bool:
+    """End a locked enrolment whose loan or dates have ended; its workflow is told where somebody else does it (`tell`).
+    Returns whether it was ended. The draft that is yet to be sent is waited for."""
+    if row["status"] != EnrolmentStatus.ACTIVE:
+        return False
+    reason = await _ended_by_loan(uow, row["loan_id"]) or await _ended_by_dates(uow, row)
+    if reason:
+        await autopay.complete(uow, row, reason, tell=tell)
+    return bool(reason)
 
 
 async def _instrument_refusal(uow: UnitOfWork, instrument_id: UUID | None) -> str | None:
@@ -219,18 +180,19 @@ async def _ended_by_loan(uow: UnitOfWork, loan_id: UUID) -> str | None:
     return _ENDED_BY_LOAN.get(LoanStatus(await repository.loan_status(uow, loan_id)))
 
 
-def _ended_by_dates(row: RowMapping) -> str | None:
-    if row["next_process_date"] is None:
-        return autopay.NOTHING_LEFT
-    if row["end_date"] is not None and row["next_process_date"] > row["end_date"]:
-        return f"the end date {row['end_date']} is reached"
-    return None
+async def _ended_by_dates(uow: UnitOfWork, row: RowMapping) -> str | None:
+    upcoming, end = row["next_process_date"], row["end_date"]
+    if upcoming is not None and (end is None or upcoming <= end):
+        return None
+    if await repository.has_pending_draft(uow, row["id"]):
+        return None
+    return autopay.NOTHING_LEFT if upcoming is None else f"the end date {end} is reached"
 
 
 async def _plan(uow: UnitOfWork, row: RowMapping, business_date: date) -> Plan:
     status, upcoming = EnrolmentStatus(row["status"]), row["next_process_date"]
     process_at = None
-    if status is EnrolmentStatus.ACTIVE:
+    if status is EnrolmentStatus.ACTIVE and upcoming is not None:
         tenant = await uow.one(select(tenants.c.mode, tenants.c.zone).where(tenants.c.id == uow.tenant_id), "tenant")
         if tenant["mode"] == BusinessMode.LIVE:
             process_at = process_instant(upcoming, tenant["zone"], row["id"])
@@ -240,9 +202,15 @@ async def _plan(uow: UnitOfWork, row: RowMapping, business_date: date) -> Plan:
         next_process_date=upcoming,
         paused_until=row["paused_until"],
         process_at=process_at,
-        due=status is EnrolmentStatus.ACTIVE and upcoming <= business_date,
+        due=_is_due(row, business_date),
         end_reason=row["end_reason"],
     )
+
+
+def _is_due(row: RowMapping, business_date: date) -> bool:
+    upcoming, end = row["next_process_date"], row["end_date"]
+    open_ = row["status"] == EnrolmentStatus.ACTIVE and upcoming is not None and (end is None or upcoming <= end)
+    return bool(open_ and upcoming <= business_date)
 
 
 def _prepared(draft: RowMapping) -> PreparedDraft:

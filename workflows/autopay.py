@@ -1,4 +1,5 @@
-"""AutopayWorkflow: drafts a loan's dues, period after period, until the loan, its dates or a person end it.
+"""AutopayWorkflow: prepares the drafts of a loan's dues, period after period, until the loan, its dates or a person end it.
+A cutoff of the rail sends them.
 
 The enrolment's row is the truth; each message only says "look again". So a pause or a cancel counts from its commit on,
 whatever this workflow is doing, because every draft is decided on the row, under the loan's lock.
@@ -78,20 +79,15 @@ class AutopayWorkflow:
         return plan
 
     async def _draft(self, plan: Plan) -> Plan:
-        """One period: decide the draft, then send it."""
+        """One period: decide the draft, and go on to the next one."""
         assert plan.next_process_date is not None
-        self._show("drafting", f"the rail, for {plan.next_process_date}")
+        self._show("preparing", f"a worker, for {plan.next_process_date}")
         period = contracts.PeriodRef(self._request.tenant_id, self._request.enrolment_id, plan.next_process_date)
         prepared = await workflow.execute_activity(contracts.prepare_draft, period, **options.QUICK)
-        plan = prepared.plan
-        if prepared.draft.id is not None and prepared.draft.status is DraftStatus.PENDING:
-            draft = contracts.DraftRef(self._request.tenant_id, self._request.enrolment_id, prepared.draft.id)
-            sent = await workflow.execute_activity(contracts.send_draft, draft, **options.QUICK)
-            plan = sent.plan
-            self._state.drafts += sent.status is DraftStatus.SENT
+        self._state.drafts += prepared.draft.status is DraftStatus.PENDING
         self._state.periods += 1
-        self._keep(plan)
-        return plan
+        self._keep(prepared.plan)
+        return prepared.plan
 
     def _run_is_long(self) -> bool:
         return self._state.periods >= PERIODS_PER_RUN or workflow.info().is_continue_as_new_suggested()
@@ -100,7 +96,8 @@ class AutopayWorkflow:
         before, self._state.plan = self._state.plan, plan
         match plan.status:
             case EnrolmentStatus.ACTIVE:
-                self._show("waiting", f"the business date {plan.next_process_date}")
+                upcoming = plan.next_process_date
+                self._show("waiting", f"the business date {upcoming}" if upcoming else "the rail, with the last draft")
             case EnrolmentStatus.PAUSED:
                 until = f"until the business date {plan.paused_until}" if plan.paused_until else "until resumed"
                 self._show("paused", f"the borrower or staff, {until}")

@@ -11,21 +11,45 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities import contracts
-    from workflows import options
+    from workflows import options, rail_cutoff
     from workflows.close_of_business import CloseOfBusinessWorkflow, close, workflow_id
-    from workflows.messages import CloseOfBusinessInput
+    from workflows.messages import CloseOfBusinessInput, RailCutoffInput
+    from workflows.rail_cutoff import RailCutoffWorkflow
 
 
 async def open_day(tenant_id: UUID, day: date) -> int:
-    """Open a date; again does nothing. Returns how many enrolments, drafts and payouts have something to do on it."""
+    """Open a date; again does nothing. Returns how many enrolments, drafts, cutoffs and payouts have something to do
+    on it."""
     asked = contracts.BusinessDay(tenant_id, day)
     return (await workflow.execute_local_activity(contracts.open_date, asked, **options.LOCAL)).count
 
 
-async def settle_day(tenant_id: UUID, day: date) -> int:
-    """Wake what is due on a date and give it a moment. Returns how many still have something to do."""
+async def settle_day(tenant_id: UUID, day: date) -> contracts.Pending:
+    """Wake what is due on a date and give it a moment. Returns how much still has something to do, and the cutoff to run."""
     asked = contracts.BusinessDay(tenant_id, day)
-    return (await workflow.execute_activity(contracts.settle_day, asked, **options.BATCH)).count
+    return await workflow.execute_activity(contracts.settle_day, asked, **options.BATCH)
+
+
+async def run_cutoff(tenant_id: UUID, cutoff: contracts.DueCutoff) -> None:
+    """Run a cutoff of a sandbox and wait for it; again does nothing."""
+    day, number = cutoff.business_date, cutoff.number
+    attributes = [
+        SearchAttributePair(options.TENANT_ID, str(tenant_id)),
+        SearchAttributePair(options.WORKFLOW_KIND, "rail-cutoff"),
+        SearchAttributePair(options.BUSINESS_DATE, day.isoformat()),
+    ]
+    try:
+        await workflow.execute_child_workflow(
+            RailCutoffWorkflow.run,
+            RailCutoffInput(tenant_id, cutoff.id, day, number),
+            id=rail_cutoff.workflow_id(tenant_id, day, number),
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            search_attributes=TypedSearchAttributes(attributes),
+            static_summary=f"rail cutoff {day} {number}",
+        )
+    except WorkflowAlreadyStartedError:  # an operator ended it, or it is still running: carrying it out twice is once
+        await rail_cutoff.carry_out(contracts.CutoffRef(tenant_id, cutoff.id), lambda step, progress: None)
 
 
 async def close_day(tenant_id: UUID, day: date) -> None:

@@ -14,7 +14,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities import contracts
     from workflows import options
-    from workflows.business_day import close_day, open_day, settle_day
+    from workflows.business_day import close_day, open_day, run_cutoff, settle_day
     from workflows.messages import DateAdvanceInput, DateAdvanceStatus
 
 DAYS_PER_RUN: Final = 25
@@ -67,16 +67,22 @@ class DateAdvanceWorkflow:
         return DateAdvanceStatus(state.step, state.waiting_on, state.day, self._request.to_date, state.pending)
 
     async def _let_everything_happen(self, day: date) -> None:
-        """Open a date and wait until nothing is pending on it, looking again in growing intervals."""
+        """Open a date, run its cutoff once every draft is prepared, and wait until nothing is pending on it, looking again
+        in growing intervals."""
         self._show("opening", "a worker")
         tenant_id = self._request.tenant_id
         pending = await open_day(tenant_id, day)
         pause = 1
         while pending:
             self._state.pending = pending
-            self._show("settling the day", f"{pending} autopays and payouts")
-            pending = await settle_day(tenant_id, day)
-            if pending:
+            self._show("settling the day", f"{pending} autopays, drafts and payouts")
+            settled = await settle_day(tenant_id, day)
+            pending = settled.count
+            if settled.cutoff is not None:
+                self._show("sending drafts", f"cutoff {settled.cutoff.number} of {day}")
+                await run_cutoff(tenant_id, settled.cutoff)
+                pause = 1
+            elif pending:
                 await workflow.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
         self._state.pending = 0

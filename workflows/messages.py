@@ -82,7 +82,8 @@ class DateAdvanceInput:
 
 @dataclass(frozen=True, slots=True)
 class DateAdvanceStatus:
-    """Answer to the query `status`. `pending`: enrolments, drafts and payouts that `business_date` still waits for."""
+    """Answer to the query `status`. `pending`: enrolments, drafts, cutoffs and payouts that
+    `business_date` still waits for."""
 
     step: str
     waiting_on: str
@@ -151,6 +152,26 @@ class PayoutProgress:
     step: str
     waiting_on: str
     goes_out_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class RailCutoffInput:
+    """The cutoff to carry out: the `number`th of its date."""
+
+    tenant_id: UUID
+    cutoff_id: UUID
+    business_date: date
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class RailCutoffState:
+    """Answer to the query `status`, and how a cutoff ended. Drafts that were sent, and that did not go out after all."""
+
+    step: str
+    waiting_on: str
+    sent: int
+    kept_back: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,19 @@
 """The sandbox rail: a bank in a table. It takes a draft once, and settles it on the next banking day; it takes a payout
 once, and sends it on the banking day that it is or comes next.
 
-Taking a draft happens in the transaction that records the payment, so neither exists without the other. Returns are
-not simulated yet.
+Returns are not simulated yet.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import RowMapping
 
 from domain.calendars import add_banking_days, next_banking_day
 from infra.calendar import bank_holidays
@@ -23,25 +24,25 @@ from infra.ids import new_id
 SETTLEMENT_DAYS: Final = 1
 
 
-async def accept(uow: UnitOfWork, draft_id: UUID, amount: int, on: date) -> UUID:
-    """Hand a draft (minor units) to the rail on the business date `on`. Returns the rail's reference; handing the same
-    draft over again returns the first one."""
-    await uow.execute(
-        insert(rail_transfers)
-        .values(
-            tenant_id=uow.tenant_id,
-            id=new_id(),
-            draft_id=draft_id,
-            amount=amount,
-            accepted_on=on,
-            settles_on=add_banking_days(on, SETTLEMENT_DAYS, bank_holidays()),
-            created_at=uow.recorded_at,
-        )
-        .on_conflict_do_nothing(index_elements=["tenant_id", "draft_id"])
-    )
-    row = await uow.one(select(rail_transfers.c.id).where(rail_transfers.c.draft_id == draft_id), "rail transfer")
-    reference: UUID = row["id"]
-    return reference
+async def accept(uow: UnitOfWork, entries: Sequence[RowMapping], on: date) -> None:
+    """Hand drafts (`draft_id`, `amount` in minor units) to the rail on the business date `on`. Those that it has already
+    stay as they are."""
+    if not entries:
+        return
+    settles_on = add_banking_days(on, SETTLEMENT_DAYS, bank_holidays())
+    rows = [
+        {
+            "tenant_id": uow.tenant_id,
+            "id": new_id(),
+            "draft_id": entry["draft_id"],
+            "amount": entry["amount"],
+            "accepted_on": on,
+            "settles_on": settles_on,
+            "created_at": uow.recorded_at,
+        }
+        for entry in entries
+    ]
+    await uow.execute(insert(rail_transfers).on_conflict_do_nothing(index_elements=["tenant_id", "draft_id"]), rows)
 
 
 async def pay_out(uow: UnitOfWork, payout_id: UUID, amount: int, on: date) -> date:

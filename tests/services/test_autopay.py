@@ -8,16 +8,19 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.autopay import DraftStatus, EnrolmentStatus, PreparedDraft
 from domain.errors import Conflict, InvalidInput, WrongState
+from infra.db.models.processes import autopay_drafts
+from infra.db.models.rails import rail_entries
 from infra.db.models.servicing import loans, payment_instruments
 from infra.db.models.tenancy import tenants
 from services import autopay, drafts
 from services.payments import RecordPayment, record
 from tests.conftest import MakeTenant
+from tests.services import sending
 from tests.services.lending import assert_consistent, book_loans
 from tests.workflows.platform import Borrowed, Rows
 
@@ -50,11 +53,10 @@ async def prepare(rows: Rows, enrolment_id: UUID, on: date = DUE) -> PreparedDra
 
 
 async def send(rows: Rows, draft: PreparedDraft) -> DraftStatus:
-    assert draft.id is not None
-    async with rows.uow() as uow:
-        status = await drafts.send_draft(uow, draft.id)
-        await uow.commit()
-    return status
+    """Run today's cutoff; returns what became of the draft."""
+    await sending.run(rows)
+    (row,) = [row for row in await rows.all(select(autopay_drafts)) if row["id"] == draft.id]
+    return DraftStatus(row["status"])
 
 
 async def pay(rows: Rows, loan: Borrowed, amount: int) -> None:
@@ -147,11 +149,15 @@ async def test_a_step_that_runs_twice_is_one_step(rows: Rows, loan: Borrowed) ->
     enrolment_id = await enrol(rows, loan)
     first = await prepare(rows, enrolment_id)
     assert await prepare(rows, enrolment_id) == first
+    assert (await rows.enrolment(enrolment_id))["next_process_date"] == date(2020, 11, 9)
+    cutoff_id = await sending.due(rows)
 
-    results = await asyncio.gather(*(send(rows, first) for _ in range(8)))
+    await asyncio.gather(*(sending.collect(rows, cutoff_id) for _ in range(8)))
+    await asyncio.gather(*(sending.hand_over(rows, cutoff_id) for _ in range(8)))
 
-    assert set(results) == {DraftStatus.SENT}
     assert (await prepare(rows, enrolment_id)).status is DraftStatus.SENT
+    (entry,) = await rows.all(select(rail_entries))
+    assert (entry["draft_id"], entry["number"], entry["amount"]) == (first.id, 1, 29747)
     assert len(await rows.transfers()) == 1
     (payment,) = await rows.payments(loan.loan_id)
     assert (payment["id"], payment["amount"]) == (first.id, 29747)
@@ -192,7 +198,7 @@ async def test_a_pause_between_deciding_and_sending_keeps_the_draft_back_and_the
     async with rows.uow() as uow:
         await autopay.resume(uow, loan.loan_id)
         await uow.commit()
-    assert (await prepare(rows, enrolment_id)).reason == "the autopay is paused"
+    assert (await prepare(rows, enrolment_id)).reason == "the autopay is paused"  # resumed on the day of its draft
     assert (await rows.enrolment(enrolment_id))["next_process_date"] == date(2020, 11, 9)
     assert await rows.payments(loan.loan_id) == []
 

@@ -24,6 +24,7 @@ from services import autopay, corrections, drafts
 from services.actions import act
 from services.payments import RecordPayment, record, settle
 from tests.conftest import MakeTenant
+from tests.services import sending
 from tests.services.lending import UowOf, active_loan, advance, jump, open_dates, pay, run_date
 from tests.workflows.platform import Borrowed, Rows
 
@@ -236,10 +237,9 @@ class TestAutopay:
                 prepared = await drafts.prepare_draft(uow, enrolment_id, date(2020, 10, 9))
                 await uow.commit()
         assert prepared.id is not None
+        cutoff_id = await sending.due(rows)
         for _ in range(2):
-            async with rows.uow() as uow:
-                await drafts.send_draft(uow, prepared.id)
-                await uow.commit()
+            await sending.collect(rows, cutoff_id)
         return prepared.id
 
     async def test_a_draft_that_was_sent_is_told_once_with_its_payment(self, rows: Rows) -> None:

@@ -22,7 +22,7 @@ from infra.db.models.servicing import loans, payments
 from infra.db.models.tenancy import date_advances
 from infra.db.uow import Actor, ActorKind, UnitOfWork
 from infra.settings import Settings
-from services import autopay, dates, instruments
+from services import autopay, cutoffs, dates, instruments
 from services.intents import Delivery
 from tests.conftest import SECRET_KEY
 from tests.domain.loans import EXAMPLE
@@ -156,7 +156,8 @@ class Platform:
         await eventually(reached, f"the workflow is {step}")
 
     async def move_date(self, tenant: UUID, to: date) -> UUID:
-        """Move the business date and wait until it is there and everything due has happened."""
+        """Move the business date and wait until it is there and everything due has happened; then tell who is to be told,
+        as the dispatcher does."""
         advance_id: UUID = await self.act(tenant, lambda uow: dates.request_advance(uow, to))
         workflow_id = dates.workflow_id(advance_id)
         rows = self.rows(tenant)
@@ -166,4 +167,8 @@ class Platform:
 
         await eventually(delivered, "the advance is started")
         await self.client.get_workflow_handle(workflow_id).result()
+        await self.delivery.run_once()
         return advance_id
+
+    def cutoff(self, tenant: UUID, on: date, number: int = 1) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(cutoffs.workflow_id(tenant, on, number))

@@ -151,7 +151,7 @@ async def test_nothing_is_drafted_while_paused_and_it_resumes_by_itself(platform
 
 
 async def test_a_cancel_counts_from_its_commit_on(platform: Platform, make_tenant: MakeTenant) -> None:
-    """The draft is prepared already; the cancel comes before it is sent."""
+    """The draft is prepared already; the cancel comes before its cutoff."""
     tenant = await make_tenant(date(2020, 10, 9))
     rows = platform.rows(tenant)
     borrowed = await rows.borrowed()
@@ -163,11 +163,10 @@ async def test_a_cancel_counts_from_its_commit_on(platform: Platform, make_tenan
     platform.delivery.soon(tenant, uow.intents)
     assert (prepared.status, prepared.amount) == ("pending", 29747)
 
-    async with rows.uow() as uow:
-        assert prepared.id is not None
-        assert await drafts.send_draft(uow, prepared.id) == "not_drafted"
-        await uow.commit()
+    await platform.move_date(tenant, date(2020, 10, 10))
 
+    (draft,) = await rows.drafts(enrolment_id)
+    assert (draft["status"], draft["reason"]) == ("not_drafted", "the autopay is cancelled")
     assert await rows.payments(borrowed.loan_id) == []
     assert await rows.transfers() == []
     result = await platform.autopay(enrolment_id).result()
@@ -236,10 +235,11 @@ async def test_operators_see_it_in_temporal_and_no_money_or_name_is_in_the_clear
     enrolment_id = await platform.enrol(tenant, borrowed)
     handle = platform.autopay(enrolment_id)
 
-    async def sent() -> bool:
-        return [row["status"] for row in await rows.drafts(enrolment_id)] == ["sent"]
+    async def prepared() -> bool:
+        return [row["status"] for row in await rows.drafts(enrolment_id)] == ["pending"]
 
-    await eventually(sent, "the draft of today")
+    await eventually(prepared, "the draft of today")
+    await platform.until_step(enrolment_id, "waiting")
     description = await handle.describe()
     attributes = {pair.key.name: pair.value for pair in description.typed_search_attributes}
     ours = {name: attributes[name] for name in ("TenantId", "LoanId", "WorkflowKind", "Stage")}

@@ -53,6 +53,7 @@ async def test_a_loan_of_two_instalments_from_enrolment_to_payoff(
         "AutopayWorkflow.paid_off": platform.autopay(enrolment_id),
         "DateAdvanceWorkflow.first_run": await platform.first_run(dates.workflow_id(advance_id)),
         "DateAdvanceWorkflow.last_run": platform.client.get_workflow_handle(dates.workflow_id(advance_id)),
+        "RailCutoffWorkflow.sandbox": platform.cutoff(tenant, date(2020, 10, 9)),
         "CloseOfBusinessWorkflow.a_day": platform.client.get_workflow_handle(close_id(tenant, date(2020, 10, 9))),
     }
     for name, handle in handles.items():

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.registry import activities
 from domain.autopay import process_instant
 from domain.calendars import add_months, next_banking_day
+from domain.rails import cutoff_instant
 from infra.calendar import bank_holidays
+from infra.db.models.processes import autopay_enrolments, workflow_intents
 from infra.db.models.tenancy import tenants
 from infra.notifier import Notifier
 from infra.settings import Settings
 from infra.temporal import Temporal
+from services import autopay, drafts
 from services.intents import Delivery
 from tests.conftest import MakeTenant
 from tests.domain.loans import EXAMPLE
 from tests.workflows import histories
-from tests.workflows.platform import Platform, eventually
+from tests.workflows.platform import Borrowed, Platform, eventually
 from worker import RUNNER, WORKFLOWS
+from workflows.rail_cutoff import LATEST
 
 ZONE = "America/Chicago"
 
@@ -51,6 +57,16 @@ async def live(
         max_cached_workflows=0,  # every task is a replay of the whole history
     ):
         yield Platform(engine, skipping.client, Delivery(dispatch, temporal))
+
+
+async def acknowledged(cutoff: WorkflowHandle[Any, Any]) -> Any:
+    """What a cutoff says of itself once the rail has what it took."""
+
+    async def done() -> Any:
+        status = await cutoff.query("status")
+        return status["step"] == "acknowledged" and status
+
+    return await eventually(done, "the cutoff is acknowledged")
 
 
 async def make_live(platform: Platform, tenant: UUID) -> None:
@@ -83,13 +99,91 @@ async def test_a_draft_waits_for_its_hour_in_the_tenants_zone(
 
     await skipping.sleep(timedelta(minutes=10))
 
-    async def sent() -> Any:
-        return [(row["process_date"], row["status"]) for row in await rows.drafts(enrolment_id)] == [(process_date, "sent")]
+    async def is_(status: str) -> Any:
+        drafts = [(row["process_date"], row["status"]) for row in await rows.drafts(enrolment_id)]
+        return drafts == [(process_date, status)]
 
-    await eventually(sent, "the draft goes out at its hour")
+    await eventually(lambda: is_("pending"), "the draft is prepared at its hour")
     await histories.keep("AutopayWorkflow.live", live.autopay(enrolment_id))
     following = next_banking_day(add_months(contract, 2), bank_holidays())
     assert (await rows.enrolment(enrolment_id))["next_process_date"] == following
+
+    cutoff = live.cutoff(tenant, process_date)
+    await live.delivery.run_once()
+    instant = cutoff_instant(process_date, ZONE)
+    assert (instant.astimezone(ZoneInfo(ZONE)).hour, instant.astimezone(ZoneInfo(ZONE)).date()) == (16, process_date)
+    await skipping.sleep(instant - await skipping.get_current_time() - timedelta(minutes=5))
+    assert await is_("pending")
+    assert await cutoff.query("status") == {
+        "step": "waiting",
+        "waiting_on": f"the cutoff at {instant:%Y-%m-%d %H:%M} UTC",
+        "sent": 0,
+        "kept_back": 0,
+    }
+    await skipping.sleep(timedelta(minutes=10))
+    assert await acknowledged(cutoff) == {"step": "acknowledged", "waiting_on": "nobody", "sent": 1, "kept_back": 0}
+    assert await is_("sent")
+    await histories.keep("RailCutoffWorkflow.live", cutoff)
+
+
+async def test_a_draft_prepared_after_the_cutoff_goes_in_the_next_days(
+    live: Platform, skipping: WorkflowEnvironment, make_tenant: MakeTenant
+) -> None:
+    day = (await skipping.get_current_time()).astimezone(ZoneInfo(ZONE)).date() + timedelta(days=40)
+    tenant = await make_tenant(day)
+    await make_live(live, tenant)
+    rows = live.rows(tenant)
+    loans = [await rows.borrowed(replace(EXAMPLE, contract_date=add_months(day, -1), first_due_date=day)) for _ in range(2)]
+
+    async def prepare(loan: Borrowed) -> UUID:
+        async with rows.uow() as uow:
+            enrolment_id = await autopay.enrol(uow, autopay.Enrol(loan.loan_id, loan.instrument_id))
+            await uow.execute(update(autopay_enrolments).values(next_process_date=day))
+            await drafts.prepare_draft(uow, enrolment_id, day)
+            await uow.execute(update(autopay_enrolments).values(next_process_date=day + timedelta(days=30)))
+            await uow.commit()
+        return enrolment_id
+
+    async def until(instant: datetime) -> None:
+        await live.delivery.run_once()
+        await skipping.sleep(instant - await skipping.get_current_time())
+
+    first = await prepare(loans[0])
+    await until(cutoff_instant(day, ZONE) + timedelta(minutes=1))
+    assert (await acknowledged(live.cutoff(tenant, day)))["sent"] == 1
+
+    second = await prepare(loans[1])
+    following = cutoff_instant(day + timedelta(days=1), ZONE)
+    await until(following - timedelta(minutes=1))
+    assert [row["status"] for row in await rows.drafts(second)] == ["pending"]
+    await until(following + timedelta(minutes=1))
+    assert (await acknowledged(live.cutoff(tenant, day + timedelta(days=1))))["sent"] == 1
+    assert [row["status"] for enrolment in (first, second) for row in await rows.drafts(enrolment)] == ["sent", "sent"]
+
+
+async def test_a_cutoff_waits_a_little_for_autopays_that_are_late(
+    live: Platform, skipping: WorkflowEnvironment, make_tenant: MakeTenant
+) -> None:
+    """One enrolment never prepares its draft: nobody runs its workflow. The other's goes out all the same."""
+    tenant = await make_tenant(date(2020, 10, 9))
+    await make_live(live, tenant)
+    rows = live.rows(tenant)
+    loans = [await rows.borrowed() for _ in range(2)]
+    async with rows.uow() as uow:
+        ids = [await autopay.enrol(uow, autopay.Enrol(loan.loan_id, loan.instrument_id)) for loan in loans]
+        await drafts.prepare_draft(uow, ids[0], date(2020, 10, 9))
+        await uow.execute(delete(workflow_intents).where(workflow_intents.c.workflow_type == "AutopayWorkflow"))
+        await uow.commit()
+    await live.delivery.run_once()
+    cutoff = live.cutoff(tenant, date(2020, 10, 9))
+
+    await skipping.sleep(LATEST - timedelta(minutes=1))
+    status = await cutoff.query("status")
+    assert (status["step"], status["waiting_on"]) == ("waiting", "1 autopays, at most 10 minutes")
+    await skipping.sleep(timedelta(minutes=2))
+    assert (await acknowledged(cutoff))["sent"] == 1
+    assert await rows.drafts(ids[1]) == []
+    await histories.keep("RailCutoffWorkflow.late_autopay", cutoff)
 
 
 async def test_a_draft_does_not_go_out_before_its_date_has_opened(
@@ -111,6 +205,7 @@ async def test_a_draft_does_not_go_out_before_its_date_has_opened(
     await live.autopay(enrolment_id).signal("changed")
 
     async def sent() -> Any:
+        await live.delivery.run_once()
         return [row["status"] for row in await rows.drafts(enrolment_id)] == ["sent"]
 
     await eventually(sent, "the draft goes out when its date opens")

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 
@@ -102,6 +102,13 @@ async def draft(uow: UnitOfWork, draft_id: UUID, *, lock: bool = False) -> RowMa
     return await uow.one(found.with_for_update() if lock else found, "autopay draft")
 
 
+async def has_pending_draft(uow: UnitOfWork, enrolment_id: UUID) -> bool:
+    """Whether a draft of an enrolment is prepared and not sent yet."""
+    table = autopay_drafts
+    waits = exists().where(table.c.enrolment_id == enrolment_id, table.c.status == str(DraftStatus.PENDING))
+    return bool((await uow.execute(select(waits))).scalar_one())
+
+
 async def insert_draft(uow: UnitOfWork, **values: Any) -> None:
     """A first attempt; when the period has one already, it stays."""
     await uow.execute(
@@ -143,10 +150,9 @@ async def acting(uow: UnitOfWork, on: date, after: UUID | None, limit: int) -> S
 
 
 async def count_pending(uow: UnitOfWork, on: date) -> int:
-    """How many enrolments and drafts still have something to do by a business date, or may yet get it: a payment was
-    reversed, and the loan's autopay has not looked again."""
+    """How many enrolments still have something to do by a business date, or may yet get it: a payment was reversed, and
+    the loan's autopay has not looked again."""
     enrolments = select(func.count()).select_from(autopay_enrolments).where(_acts(on)).scalar_subquery()
-    unsent = select(func.count()).where(autopay_drafts.c.status == str(DraftStatus.PENDING)).scalar_subquery()
     reversed_ = select(func.count()).where(payment_reversals.c.step == str(ReversalStep.AUTOPAY)).scalar_subquery()
-    counts = select(enrolments.label("enrolments"), unsent.label("drafts"), reversed_.label("reversals"))
+    counts = select(enrolments.label("enrolments"), reversed_.label("reversals"))
     return sum(int(count) for count in (await uow.one(counts, "count")).values())

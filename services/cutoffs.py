@@ -1,0 +1,111 @@
+"""The life of a cutoff: it opens, begins to collect, and what it has collected is handed to the rail. Each function is one
+transaction's, and running it twice is running it once. What it does with a draft is in services/sending.py.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.engine import RowMapping
+
+from domain.rails import CutoffPlan, CutoffStatus, cutoff_instant
+from infra.db.models.tenancy import tenants
+from infra.db.repositories import autopay as autopay_repository
+from infra.db.repositories import cutoffs as repository
+from infra.db.uow import UnitOfWork
+from infra.rails import sandbox
+from infra.settings import BusinessMode
+
+WORKFLOW_TYPE: Final = "RailCutoffWorkflow"
+_ONE_DAY: Final = timedelta(days=1)
+
+
+def workflow_id(tenant_id: UUID, on: date, number: int) -> str:
+    """The id of a cutoff's workflow."""
+    return f"rail-cutoff/{tenant_id}/{on}/{number}"
+
+
+async def call(uow: UnitOfWork) -> None:
+    """Have a cutoff of a live tenant take the draft that this transaction has prepared: the open one or, where none is, a
+    new one, whose process starts after commit. A sandbox's is opened when its date is moved on (`to_run`).
+
+    The caller holds locks of loans and drafts already.
+    """
+    if await _mode(uow) != BusinessMode.LIVE:
+        return
+    while await repository.hold_open(uow) is None:
+        last, on = await repository.latest(uow), await uow.business_date()
+        if last is not None:  # that one has begun: what is prepared from now on goes on a later day
+            on = max(on, last["business_date"] + _ONE_DAY)
+        cutoff_id = await repository.add_cutoff(uow, on, 1)
+        if cutoff_id is not None:
+            await _start(uow, cutoff_id, on, 1)
+
+
+async def to_run(uow: UnitOfWork, on: date) -> RowMapping | None:
+    """The cutoff that a sandbox runs before its date `on` closes: one that was begun, or a new one when drafts are prepared.
+    None when there is nothing to send, while autopays have yet to prepare theirs, and for a live tenant."""
+    if await _mode(uow) == BusinessMode.LIVE or await autopay_repository.count_pending(uow, on):
+        return None
+    found = await repository.unfinished(uow)
+    if found is None and await repository.count_pending(uow):
+        last = await repository.latest(uow)
+        number = last["number"] + 1 if last is not None and last["business_date"] == on else 1
+        await repository.add_cutoff(uow, on, number)
+        found = await repository.unfinished(uow)
+    return found
+
+
+async def count_pending(uow: UnitOfWork) -> int:
+    """How many drafts are to be sent, and cutoffs to be handed over."""
+    return await repository.count_pending(uow) + (await repository.unfinished(uow) is not None)
+
+
+async def plan(uow: UnitOfWork, cutoff_id: UUID) -> CutoffPlan:
+    """What a cutoff waits for. Raises NotFound."""
+    row = await repository.cutoff(uow, cutoff_id)
+    tenant = await uow.one(select(tenants.c.mode, tenants.c.zone).where(tenants.c.id == uow.tenant_id), "tenant")
+    at = cutoff_instant(row["business_date"], tenant["zone"]) if tenant["mode"] == BusinessMode.LIVE else None
+    acting = await autopay_repository.count_pending(uow, await uow.business_date())
+    return CutoffPlan(CutoffStatus(row["status"]), at, acting)
+
+
+async def begin(uow: UnitOfWork, cutoff_id: UUID) -> None:
+    """Begin to collect: what is prepared from now on goes in the next one. Waits for what is being prepared. Raises
+    NotFound."""
+    if (await repository.cutoff(uow, cutoff_id, lock=True))["status"] == CutoffStatus.OPEN:
+        on = await uow.business_date()
+        await repository.change_cutoff(uow, cutoff_id, status=str(CutoffStatus.COLLECTING), handed_over_on=on)
+
+
+async def hand_over(uow: UnitOfWork, cutoff_id: UUID) -> None:
+    """Hand what was collected to the rail, which acknowledges it. Raises NotFound."""
+    row = await repository.cutoff(uow, cutoff_id, lock=True)
+    if row["status"] != CutoffStatus.COLLECTED:
+        return
+    await sandbox.accept(uow, await repository.entries_of(uow, cutoff_id), row["handed_over_on"])
+    acknowledged = {"status": str(CutoffStatus.ACKNOWLEDGED), "acknowledged_at": uow.recorded_at}
+    await repository.change_cutoff(uow, cutoff_id, **acknowledged)
+
+
+async def _mode(uow: UnitOfWork) -> BusinessMode:
+    return BusinessMode((await uow.one(select(tenants.c.mode).where(tenants.c.id == uow.tenant_id), "tenant"))["mode"])
+
+
+async def _start(uow: UnitOfWork, cutoff_id: UUID, on: date, number: int) -> None:
+    tenant_id = str(uow.tenant_id)
+    await uow.intend(
+        "start",
+        WORKFLOW_TYPE,
+        workflow_id(uow.tenant_id, on, number),
+        {"tenant_id": tenant_id, "cutoff_id": str(cutoff_id), "business_date": on.isoformat(), "number": number},
+        search_attributes={
+            "TenantId": tenant_id,
+            "WorkflowKind": "rail-cutoff",
+            "BusinessDate": on.isoformat(),
+            "Stage": str(CutoffStatus.OPEN),
+        },
+    )

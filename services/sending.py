@@ -1,0 +1,112 @@
+"""What a cutoff does with the drafts that are prepared: it looks again at each under its loan's lock, records its payment,
+and makes it an entry for the rail. One transaction a draft: a cancel before it counts, one after it comes too late.
+
+Locks are taken in one order: loan, enrolment, draft, cutoff.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.engine import RowMapping
+
+from domain.autopay import DraftStatus, EnrolmentStatus
+from domain.errors import Refusal
+from domain.happenings import Happening
+from domain.money import format_amount
+from domain.rails import CutoffProgress, CutoffStatus
+from domain.webhooks import WebhookType
+from infra.db.models.rails import rail_entries
+from infra.db.repositories import autopay as autopay_repository
+from infra.db.repositories import cutoffs as repository
+from infra.db.uow import UnitOfWork
+from services import drafts, outbox, payments
+from services.drafts import Decided
+from services.replaying import LockedLoan, lock_loan
+
+PAGE: Final = 500
+
+
+async def next_page(uow: UnitOfWork, cutoff_id: UUID, limit: int = PAGE) -> tuple[UUID, ...]:
+    """The next drafts that a cutoff looks at, in the order of ids; none when it has looked at all. Raises NotFound."""
+    row = await repository.cutoff(uow, cutoff_id)
+    if row["status"] != CutoffStatus.COLLECTING:
+        return ()
+    return tuple(await repository.pending_drafts(uow, row["cursor"], limit))
+
+
+async def send_draft(uow: UnitOfWork, cutoff_id: UUID, draft_id: UUID) -> DraftStatus:
+    """Record the payment of a prepared draft and make it an entry of the cutoff, after looking again at everything that
+    could forbid it; never more than was prepared. Again does nothing.
+
+    A draft counts as paid on its due date. Raises NotFound, WrongState for a cutoff that takes nothing any more.
+    """
+    draft = await autopay_repository.draft(uow, draft_id)
+    loan = await lock_loan(uow, draft["loan_id"])
+    row = await autopay_repository.lock_enrolment(uow, draft["enrolment_id"])
+    draft = await autopay_repository.draft(uow, draft_id, lock=True)
+    if draft["status"] != DraftStatus.PENDING:
+        return DraftStatus(draft["status"])
+    if row["status"] == EnrolmentStatus.ACTIVE:
+        decided = await drafts.decide_draft(uow, loan, row, draft["process_date"])
+        reason = decided.reason or await _send(uow, loan, draft, decided, cutoff_id)
+    else:
+        reason = f"the autopay is {row['status']}"
+    if reason:
+        await _keep_back(uow, loan, draft, reason, cutoff_id)
+    await drafts.conclude(uow, row, tell=True)
+    return DraftStatus.NOT_DRAFTED if reason else DraftStatus.SENT
+
+
+async def progress(uow: UnitOfWork, cutoff_id: UUID) -> CutoffProgress:
+    """How far a cutoff has come; one with nothing left to look at is collected from now on. Raises NotFound."""
+    row = await repository.cutoff(uow, cutoff_id, lock=True)
+    collected = row["status"] in (CutoffStatus.COLLECTED, CutoffStatus.ACKNOWLEDGED)
+    if not collected and not await repository.pending_drafts(uow, row["cursor"], 1):
+        await repository.change_cutoff(uow, cutoff_id, status=str(CutoffStatus.COLLECTED))
+        collected = True
+    return CutoffProgress(row["sent"], row["kept_back"], collected)
+
+
+async def _send(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, decided: Decided, cutoff_id: UUID) -> str | None:
+    """Send a draft; returns why it cannot be, after all."""
+    amount = min(decided.amount, draft["amount"])  # what was prepared may have been paid in part since
+    payment = payments.RecordPayment(
+        loan_id=loan.id,
+        amount=amount,
+        payment_method="ach",
+        effective_date=decided.effective_date,
+        payment_instrument_id=decided.instrument_id,
+        source="autopay",
+        status="processing",
+        settlement_status="in_transit",
+        payment_id=draft["id"],  # the draft's own id, so that one draft can only be one payment
+    )
+    try:
+        async with uow.connection.begin_nested():
+            recorded = await payments.record(uow, payment)
+    except Refusal as refusal:  # the loan does not take it: the period is lost, the next one is not
+        return refusal.detail
+    entry_id = await _enter(uow, draft["id"], recorded, cutoff_id)
+    values = {"amount": amount, "payment_id": recorded.id, "rail_reference": str(entry_id)}
+    await autopay_repository.change_draft(uow, draft["id"], status=str(DraftStatus.SENT), **values)
+    on = decided.effective_date.isoformat()
+    data = {**drafts.facts_of(draft), "amount": format_amount(amount), "effective_date": on}
+    number = await autopay_repository.last_event_number(uow, loan.id)  # the payment's: `loan` was read before it
+    happening = Happening(WebhookType.DRAFT_SENT, data, str(recorded.id))
+    await outbox.tell(uow, [(loan.id, number, happening)], has_listeners=loan.row["has_listeners"])
+    return None
+
+
+async def _enter(uow: UnitOfWork, draft_id: UUID, recorded: payments.PaymentRecord, cutoff_id: UUID) -> UUID:
+    number = await repository.count_draft(uow, cutoff_id, draft_id, sent=1, amount=recorded.amount)
+    what = {"draft_id": draft_id, "payment_id": recorded.id, "amount": recorded.amount}
+    return await uow.add(rail_entries, cutoff_id=cutoff_id, number=number, created_at=uow.recorded_at, **what)
+
+
+async def _keep_back(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, reason: str, cutoff_id: UUID) -> None:
+    status = str(DraftStatus.NOT_DRAFTED)
+    await autopay_repository.change_draft(uow, draft["id"], status=status, amount=0, reason=reason[:200])
+    await drafts.tell_not_drafted(uow, loan, draft, reason)
+    await repository.count_draft(uow, cutoff_id, draft["id"], kept_back=1)
