@@ -62,7 +62,7 @@ def make_worker(settings: Settings, client: Client, engine: AsyncEngine) -> Work
         client,
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
-        activities=activities(engine, client, Notifier(settings)),
+        activities=activities(settings, engine, client, Notifier(settings)),
         workflow_runner=RUNNER,
         max_concurrent_activities=_ACTIVITIES_PER_CONNECTION * settings.database_pool_size,
         graceful_shutdown_timeout=GRACE,

@@ -51,7 +51,7 @@ _WAKERS: Final = (
 async def _count_pending(uow: UnitOfWork, on: date) -> int:
     """How many rows still have something to do by a business date."""
     autopays, paid_out = await autopay_repository.count_pending(uow, on), await payout_repository.count_pending(uow, on)
-    return autopays + paid_out + await cutoffs.count_pending(uow)
+    return autopays + paid_out + await cutoffs.count_pending(uow, on)
 
 
 class DateActivities:
@@ -93,7 +93,7 @@ class DateActivities:
             async with step(self._engine, request.tenant_id) as uow:
                 settled = await close_of_business.settle_due(uow, request.business_date)
             _alive()
-            if settled < close_of_business.PAGE:
+            if not settled:
                 return True
             if time.monotonic() >= until:
                 return False
@@ -111,6 +111,7 @@ class DateActivities:
     async def open_date(self, request: BusinessDay) -> Pending:
         async with step(self._engine, request.tenant_id) as uow:
             await dates.open_date(uow, request.business_date)
+            await cutoffs.call_due(uow)
             return Pending(await _count_pending(uow, request.business_date))
 
     @activity.defn

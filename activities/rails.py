@@ -7,15 +7,23 @@ from temporalio import activity
 
 from activities.contracts import CutoffRef
 from activities.step import step
-from domain.rails import CutoffPlan, CutoffProgress
-from services import cutoffs, sending
+from domain.rails import CutoffPlan, CutoffProgress, RailKind
+from infra.crypto import Vault
+from infra.rails.nacha import NachaRail
+from infra.rails.sandbox import SandboxRail
+from infra.settings import Settings
+from infra.storage import ObjectStore
+from services import cutoffs, rail_files, sending
 
 
 class RailActivities:
-    """`engine` is the application role's."""
+    """`engine` is the application role's; `vault` opens account numbers for a bank's file, which lies in S3."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, settings: Settings) -> None:
         self._engine = engine
+        self._settings = settings
+        self._vault = Vault.of(settings)
+        self._nacha: NachaRail | None = None
 
     @activity.defn
     async def plan_cutoff(self, request: CutoffRef) -> CutoffPlan:
@@ -38,4 +46,20 @@ class RailActivities:
     @activity.defn
     async def hand_over_cutoff(self, request: CutoffRef) -> None:
         async with step(self._engine, request.tenant_id) as uow:
-            await cutoffs.hand_over(uow, request.cutoff_id)
+            found = await rail_files.batch(uow, self._vault, request.cutoff_id)
+        if found is None:
+            return
+        kind, batch = found
+        if kind is RailKind.NACHA:  # not in a transaction: storing takes as long as it takes
+            settles_on = await self._bank().hand_over(batch)
+        async with step(self._engine, request.tenant_id) as uow:
+            if kind is RailKind.SANDBOX:
+                settles_on = await SandboxRail(uow).hand_over(batch)
+            else:
+                await rail_files.mark_stored(uow, request.cutoff_id)
+            await cutoffs.acknowledge(uow, request.cutoff_id, settles_on)
+
+    def _bank(self) -> NachaRail:
+        if self._nacha is None:
+            self._nacha = NachaRail(ObjectStore(self._settings))
+        return self._nacha

@@ -21,7 +21,7 @@ from infra.settings import Settings
 from infra.webhook_sender import WebhookSender
 
 
-def activities(engine: AsyncEngine, client: Client, notifier: Notifier) -> Sequence[Callable[..., Any]]:
+def activities(settings: Settings, engine: AsyncEngine, client: Client, notifier: Notifier) -> Sequence[Callable[..., Any]]:
     """The implementations of the stubs in activities/contracts.py but what `webhook_activities` has. `engine` is the
     application role's."""
     autopay = AutopayActivities(engine)
@@ -29,7 +29,7 @@ def activities(engine: AsyncEngine, client: Client, notifier: Notifier) -> Seque
     dates = DateActivities(engine, client)
     reversals = ReversalActivities(engine, notifier)
     batches = PaymentBatchActivities(engine)
-    rails = RailActivities(engine)
+    rails = RailActivities(engine, settings)
     return [
         autopay.plan_autopay,
         autopay.prepare_draft,

@@ -158,7 +158,7 @@ def build(file: File) -> bytes:
     Raises: InvalidInput (code nacha_unrepresentable) when anything does not fit the format, with a pointer per value
         (/batches/0/entries/3/amount), naming each entry by its sequence.
     """
-    errors = [*_file_errors(file), *_originator_errors(file.originator), *_batch_errors(file)]
+    errors = [*_file_errors(file), *originator_errors(file.originator), *_batch_errors(file)]
     if errors:
         shown = "; ".join(error.message for error in errors[:3])
         more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
@@ -218,7 +218,8 @@ def _file_errors(file: File) -> Iterator[FieldError]:
             yield FieldError("/batches", f"the {direction}s of the file must not be more than 9999999999.99")
 
 
-def _originator_errors(originator: Originator) -> Iterator[FieldError]:
+def originator_errors(originator: Originator) -> Iterator[FieldError]:
+    """What of an originator a NACHA file cannot hold."""
     for name in ("destination_routing", "odfi_routing"):
         try:
             check_routing_number(getattr(originator, name))

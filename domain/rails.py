@@ -1,18 +1,36 @@
-"""How drafts go to a bank: a cutoff takes what is prepared, and hands it to the tenant's rail in one piece.
+"""How drafts go to a bank: a cutoff takes what is prepared, and hands it to the lender's rail in one piece.
 
-A cutoff belongs to a date. A live tenant's comes at an hour of that date in its zone; a sandbox's when its date is moved on.
+A cutoff belongs to a date. A live lender's comes at an hour of that date in its zone; a sandbox's when its date is moved on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from domain.calendars import add_banking_days
+from domain.errors import FieldError, InvalidInput
+from domain.nacha import Originator, SecCode, originator_errors
+
 CUTOFF_TIME: Final = time(16)
-"""Local time of a live tenant's cutoff. Autopay prepares its drafts in the morning (domain.autopay.process_instant)."""
+EARLIEST: Final = time(8, 30)
+LATEST: Final = time(23, 30)
+"""Local times of a live lender's cutoff. Autopay prepares its drafts from six to eight (domain.autopay.process_instant)."""
+
+SETTLEMENT_DAYS: Final = 2
+"""Banking days from the day a NACHA file goes out to that on which its drafts count as settled: they are effective on the
+first, and a bank without the money has until the opening of the second after that to say so."""
+
+
+class RailKind(StrEnum):
+    """`sandbox`: a bank in a table, with scripted outcomes. `nacha`: a file for the lender's bank."""
+
+    SANDBOX = "sandbox"
+    NACHA = "nacha"
 
 
 class CutoffStatus(StrEnum):
@@ -23,6 +41,22 @@ class CutoffStatus(StrEnum):
     COLLECTING = "collecting"
     COLLECTED = "collected"
     ACKNOWLEDGED = "acknowledged"
+
+
+class EntryStatus(StrEnum):
+    IN_TRANSIT = "in_transit"
+    SETTLED = "settled"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True)
+class RailSettings:
+    """How a lender's drafts go out. `originator` is the lender as its bank knows it; a NACHA file needs it."""
+
+    rail: RailKind = RailKind.SANDBOX
+    cutoff_time: time = CUTOFF_TIME
+    sec_code: SecCode = SecCode.WEB
+    originator: Originator | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +78,40 @@ class CutoffProgress:
     collected: bool
 
 
-def cutoff_instant(on: date, zone: str) -> datetime:
-    """When (UTC) a live tenant's cutoff of a date is, in its zone; an hour that daylight saving leaves out is the next."""
-    return datetime.combine(on, CUTOFF_TIME, ZoneInfo(zone)).astimezone(UTC)
+def cutoff_instant(on: date, zone: str, at: time = CUTOFF_TIME) -> datetime:
+    """When (UTC) a live lender's cutoff of a date is, in its zone."""
+    return datetime.combine(on, at, ZoneInfo(zone)).astimezone(UTC)
+
+
+def check_settings(settings: RailSettings) -> None:
+    """Refuse (InvalidInput, with a pointer per wrong field) settings by which no file could be made."""
+    errors: list[FieldError] = []
+    if not EARLIEST <= settings.cutoff_time <= LATEST:
+        errors.append(FieldError("/cutoff_time", f"must be from {EARLIEST:%H:%M} to {LATEST:%H:%M}"))
+    if settings.originator is not None:
+        errors += originator_errors(settings.originator)
+    elif settings.rail is RailKind.NACHA:
+        errors.append(FieldError("/originator", "is needed for the rail nacha"))
+    if errors:
+        shown = "; ".join(f"{error.pointer[1:]}: {error.message}" for error in errors)
+        raise InvalidInput(f"These settings are not acceptable: {shown}.", code="invalid_rail_settings", errors=errors)
+
+
+def originator_json(originator: Originator | None) -> dict[str, Any] | None:
+    """The JSON form of an originator."""
+    return None if originator is None else asdict(originator)
+
+
+def originator_of(data: Mapping[str, Any] | None) -> Originator | None:
+    """The originator of a JSON form."""
+    return None if data is None else Originator(**data)
+
+
+def effective_date(handed_over_on: date, holidays: frozenset[date]) -> date:
+    """The day a NACHA file's entries are meant to settle on: the next banking day."""
+    return add_banking_days(handed_over_on, 1, holidays)
+
+
+def settles_on(handed_over_on: date, holidays: frozenset[date]) -> date:
+    """The day on which a NACHA file's entries count as settled, if they do not come back before."""
+    return add_banking_days(handed_over_on, SETTLEMENT_DAYS, holidays)

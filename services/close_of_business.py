@@ -16,15 +16,16 @@ from sqlalchemy.engine import RowMapping
 from domain.errors import NotFound, WrongState
 from domain.money import format_amount
 from infra.db.repositories import business_days as days
+from infra.db.repositories import rail_entries
 from infra.db.repositories.loans import page_to_close
 from infra.db.uow import UnitOfWork
 from services import ledger
 from services.payments import settle
-from services.replaying import store, with_events
+from services.replaying import lock_loans, store, with_events
 from services.status_archive import archive
 
 PAGE = 500
-"""Loans (or transfers) a page: about a second of work, during which a payment on one of them waits."""
+"""Loans (or drafts) a page: about a second of work, during which a payment on one of them waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +99,18 @@ async def close_page(uow: UnitOfWork, on: date, cursor: UUID | None, limit: int 
 async def settle_due(uow: UnitOfWork, on: date, limit: int = PAGE) -> int:
     """Settle the next `limit` of what the bank settles by `on`: the payments and their drafts, each once.
 
-    Returns how many transfers did; fewer than `limit` means that nothing is left. Raises NotFound when `on` was never
-    opened.
+    Returns how many were; 0 means that nothing is left. Raises NotFound when `on` was never opened.
     """
     await opened_day(uow, on)
-    due = await days.transfers_due(uow, on, limit)
-    if not due:
-        return 0
-    await settle(uow, [row["payment_id"] for row in due if row["payment_id"] is not None])
-    await days.mark_settled(uow, due)
-    await days.add_progress(uow, on, drafts_settled=len(due))
-    return len(due)
+    while due := await rail_entries.due_to_settle(uow, on, limit):
+        await lock_loans(uow, [row["loan_id"] for row in due])
+        still = await rail_entries.in_transit(uow, [row["id"] for row in due])
+        if still:
+            await settle(uow, [row["payment_id"] for row in still])
+            await rail_entries.mark_settled(uow, still, on)
+            await days.add_progress(uow, on, drafts_settled=len(still))
+            return len(still)  # less than were due: others have settled or come back before the locks were ours
+    return 0
 
 
 async def finish_close(uow: UnitOfWork, on: date) -> ClosedDay:

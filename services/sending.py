@@ -6,7 +6,7 @@ Locks are taken in one order: loan, enrolment, draft, cutoff.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.engine import RowMapping
@@ -15,13 +15,15 @@ from domain.autopay import DraftStatus, EnrolmentStatus
 from domain.errors import Refusal
 from domain.happenings import Happening
 from domain.money import format_amount
-from domain.rails import CutoffProgress, CutoffStatus
+from domain.nacha import MAX_SEQUENCE, trace_number
+from domain.rails import CutoffProgress, CutoffStatus, RailKind
 from domain.webhooks import WebhookType
 from infra.db.models.rails import rail_entries
 from infra.db.repositories import autopay as autopay_repository
 from infra.db.repositories import cutoffs as repository
+from infra.db.repositories import instruments
 from infra.db.uow import UnitOfWork
-from services import drafts, outbox, payments
+from services import drafts, outbox, payments, rail_files
 from services.drafts import Decided
 from services.replaying import LockedLoan, lock_loan
 
@@ -33,7 +35,7 @@ async def next_page(uow: UnitOfWork, cutoff_id: UUID, limit: int = PAGE) -> tupl
     row = await repository.cutoff(uow, cutoff_id)
     if row["status"] != CutoffStatus.COLLECTING:
         return ()
-    return tuple(await repository.pending_drafts(uow, row["cursor"], limit))
+    return tuple(await repository.pending_drafts(uow, row["handed_over_on"], row["cursor"], limit))
 
 
 async def send_draft(uow: UnitOfWork, cutoff_id: UUID, draft_id: UUID) -> DraftStatus:
@@ -63,7 +65,7 @@ async def progress(uow: UnitOfWork, cutoff_id: UUID) -> CutoffProgress:
     """How far a cutoff has come; one with nothing left to look at is collected from now on. Raises NotFound."""
     row = await repository.cutoff(uow, cutoff_id, lock=True)
     collected = row["status"] in (CutoffStatus.COLLECTED, CutoffStatus.ACKNOWLEDGED)
-    if not collected and not await repository.pending_drafts(uow, row["cursor"], 1):
+    if not collected and not await repository.pending_drafts(uow, row["handed_over_on"], row["cursor"], 1):
         await repository.change_cutoff(uow, cutoff_id, status=str(CutoffStatus.COLLECTED))
         collected = True
     return CutoffProgress(row["sent"], row["kept_back"], collected)
@@ -72,6 +74,15 @@ async def progress(uow: UnitOfWork, cutoff_id: UUID) -> CutoffProgress:
 async def _send(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, decided: Decided, cutoff_id: UUID) -> str | None:
     """Send a draft; returns why it cannot be, after all."""
     amount = min(decided.amount, draft["amount"])  # what was prepared may have been paid in part since
+    assert decided.instrument_id is not None
+    entry = await _entry(uow, loan, draft, decided.instrument_id, amount)
+    cutoff = await repository.cutoff(uow, cutoff_id)
+    if cutoff["rail"] == RailKind.NACHA:
+        reason = rail_files.refusal(cutoff, entry)
+        if reason is not None:
+            return reason
+        odfi = cutoff["originator"]["odfi_routing"]
+        entry["trace_number"] = trace_number(odfi, entry["sequence"])
     payment = payments.RecordPayment(
         loan_id=loan.id,
         amount=amount,
@@ -88,7 +99,8 @@ async def _send(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, decided: D
             recorded = await payments.record(uow, payment)
     except Refusal as refusal:  # the loan does not take it: the period is lost, the next one is not
         return refusal.detail
-    entry_id = await _enter(uow, draft["id"], recorded, cutoff_id)
+    number = await repository.count_draft(uow, cutoff_id, draft["id"], sent=1, amount=amount)
+    entry_id = await uow.add(rail_entries, cutoff_id=cutoff_id, number=number, created_at=uow.recorded_at, **entry)
     values = {"amount": amount, "payment_id": recorded.id, "rail_reference": str(entry_id)}
     await autopay_repository.change_draft(uow, draft["id"], status=str(DraftStatus.SENT), **values)
     on = decided.effective_date.isoformat()
@@ -99,10 +111,25 @@ async def _send(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, decided: D
     return None
 
 
-async def _enter(uow: UnitOfWork, draft_id: UUID, recorded: payments.PaymentRecord, cutoff_id: UUID) -> UUID:
-    number = await repository.count_draft(uow, cutoff_id, draft_id, sent=1, amount=recorded.amount)
-    what = {"draft_id": draft_id, "payment_id": recorded.id, "amount": recorded.amount}
-    return await uow.add(rail_entries, cutoff_id=cutoff_id, number=number, created_at=uow.recorded_at, **what)
+async def _entry(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, instrument_id: UUID, amount: int) -> dict[str, Any]:
+    """What a bank is told of a draft, as its account is now."""
+    account = await instruments.hold(uow, instrument_id)
+    assert account is not None
+    names = ("account_holder_name", "routing_number", "account_type", "account_number_last_four")
+    sealed, _ = await instruments.sealed(uow, instrument_id)
+    sequence = 1 + (await repository.next_sequence(uow) - 1) % MAX_SEQUENCE
+    return {
+        "draft_id": draft["id"],
+        "payment_id": draft["id"],
+        "loan_id": loan.id,
+        "payment_instrument_id": instrument_id,
+        "amount": amount,
+        "attempt": draft["attempt"],
+        "sequence": sequence,
+        "individual_id": loan.row["loan_number"],
+        **{name: account[name] for name in names},
+        "account_number_encrypted": sealed,
+    }
 
 
 async def _keep_back(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, reason: str, cutoff_id: UUID) -> None:

@@ -22,6 +22,7 @@ from infra.db.engine import app_engine
 from infra.db.models import metadata
 from infra.db.models.payment_batches import payment_batch_rows, payment_batches
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals, payouts
+from infra.db.models.rails import rail_cutoffs, rail_files
 from infra.db.models.servicing import (
     borrower_details,
     borrowers,
@@ -139,6 +140,27 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
         rows=1,
         control_total=0,
     )
+    cutoff = await uow.add(
+        rail_cutoffs,
+        business_date=DAY,
+        number=1,
+        status="acknowledged",
+        rail="nacha",
+        acknowledged_at=uow.recorded_at,
+    )
+    file = await uow.add(
+        rail_files,
+        cutoff_id=cutoff,
+        name=MARK,
+        storage_key=MARK,
+        sha256=MARK,
+        size=1,
+        entries=1,
+        amount=1,
+        created_on=DAY,
+        id_modifier="A",
+        effective_date=DAY,
+    )
     rejected = {"outcome": "rejected", "code": MARK, "reason": MARK}
     await uow.add(payment_batch_rows, batch_id=batch, line=2, cells=[MARK], **rejected)
     await uow.audit("test", "loan", loan, reason=MARK)
@@ -159,6 +181,7 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
         "endpoint_id": endpoint,
         "delivery_id": delivery,
         "batch_id": batch,
+        "file_id": file,
     }
 
 

@@ -17,6 +17,7 @@ from domain.loan import state_hash
 from domain.program_form import program_to_dict
 from domain.terms import LoanTerms
 from infra.db.metadata import metadata
+from infra.db.models.rails import rail_cutoffs, rail_entries
 from infra.db.models.servicing import (
     borrowers,
     instalments,
@@ -25,6 +26,7 @@ from infra.db.models.servicing import (
     loan_fees,
     loans,
     payment_allocations,
+    payment_instruments,
     payments,
     program_versions,
     programs,
@@ -133,6 +135,40 @@ async def jump(uow_of: UowOf, tenant: UUID, to: date) -> None:
     """Open each date up to `to` and close the last one only, which catches up: what `advance` does, in less time."""
     await open_dates(uow_of, tenant, to)
     await run_date(uow_of, tenant, to)
+
+
+async def hand_over(
+    uow: UnitOfWork, loan_id: UUID, payment_id: UUID, draft_id: UUID, on: date, settles_on: date | None
+) -> UUID:
+    """Make a draft an entry of a cutoff that the rail has, by rows; returns the entry."""
+    loan, paid = await loan_row(uow, loan_id), await uow.one(select(payments).where(payments.c.id == payment_id), "payment")
+    instrument = await uow.add(
+        payment_instruments,
+        borrower_id=loan["borrower_id"],
+        instrument_type="bank_account",
+        account_holder_name="John Doe",
+        account_number_last_four="6789",
+    )
+    day = {"business_date": on, "handed_over_on": on, "acknowledged_at": uow.recorded_at}
+    number = 1 + (await uow.execute(select(func.count()).select_from(rail_cutoffs))).scalar_one()
+    cutoff = await uow.add(rail_cutoffs, number=number, status="acknowledged", rail="sandbox", **day)
+    return await uow.add(
+        rail_entries,
+        cutoff_id=cutoff,
+        number=1,
+        draft_id=draft_id,
+        payment_id=payment_id,
+        loan_id=loan_id,
+        payment_instrument_id=instrument,
+        amount=paid["amount"],
+        attempt=1,
+        sequence=number,
+        individual_id=loan["loan_number"],
+        account_holder_name="John Doe",
+        account_number_last_four="6789",
+        handed_over_on=on,
+        settles_on=settles_on,
+    )
 
 
 async def loan_row(uow: UnitOfWork, loan_id: UUID) -> RowMapping:

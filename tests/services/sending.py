@@ -5,8 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from domain.rails import CutoffProgress
-from services import cutoffs, sending
-from tests.workflows.platform import Rows
+from infra.rails.sandbox import SandboxRail
+from services import cutoffs, rail_files, sending
+from tests.workflows.platform import VAULT, Rows
 
 
 async def due(rows: Rows) -> UUID:
@@ -36,9 +37,11 @@ async def collect(rows: Rows, cutoff_id: UUID) -> CutoffProgress:
 
 
 async def hand_over(rows: Rows, cutoff_id: UUID) -> None:
-    """Give it to the rail."""
+    """Give it to the sandbox."""
     async with rows.uow() as uow:
-        await cutoffs.hand_over(uow, cutoff_id)
+        found = await rail_files.batch(uow, VAULT, cutoff_id)
+        if found is not None:
+            await cutoffs.acknowledge(uow, cutoff_id, await SandboxRail(uow).hand_over(found[1]))
         await uow.commit()
 
 

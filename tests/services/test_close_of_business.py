@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from domain.errors import NotFound, WrongState
 from domain.program import ExtraMoney, InterestMethod
-from infra.db.models.processes import autopay_drafts, autopay_enrolments, rail_transfers
+from infra.db.models.processes import autopay_drafts, autopay_enrolments
 from infra.db.models.servicing import loans, payments
 from infra.db.models.tenancy import business_days, tenants
 from services import close_of_business as cob
@@ -27,6 +27,7 @@ from tests.services.lending import (
     book_loans,
     counts,
     disburse,
+    hand_over,
     journal_of,
     jump,
     keys_of,
@@ -240,7 +241,7 @@ class TestSettling:
             enrolment = await uow.add(autopay_enrolments, loan_id=loan_id, **terms)
             sent = {"process_date": TODAY, "attempt": 1, "amount": 297_47, "status": "sent", "payment_id": paid.id}
             draft = await uow.add(autopay_drafts, enrolment_id=enrolment, loan_id=loan_id, **sent)
-            await uow.add(rail_transfers, draft_id=draft, amount=297_47, accepted_on=TODAY, settles_on=settles_on)
+            await hand_over(uow, loan_id, paid.id, draft, TODAY, settles_on)
             await uow.commit()
         return paid.id
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import pytest
@@ -13,10 +12,7 @@ from pydantic import SecretStr
 
 from infra.settings import Settings
 from infra.storage import ObjectMissingError, ObjectStore, PresignedUpload, StorageRefusedError
-from standalone import s3
-from standalone.credentials import load_credentials
-from standalone.ports import HOST, Ports
-from standalone.progress import Progress
+from tests.objects import gateway
 
 PDF = b"%PDF-1.7 a letter from the employer"
 MINUTE = timedelta(minutes=1)
@@ -24,16 +20,8 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    home: Path = tmp_path_factory.mktemp("s3")
-    own = load_credentials(home, data_exists=False)
-    port = Ports(home).choose("s3")
-    endpoint = f"http://{HOST}:{port}"
-    child = s3.start(home, own, port=port, region="us-east-1", progress=Progress())
-    try:
-        s3.wait_until_ready(child, endpoint)
-        yield Settings(s3_endpoint=endpoint, s3_access_key=own.s3_access_key, s3_secret_key=SecretStr(own.s3_secret_key))
-    finally:
-        child.stop()
+    with gateway(tmp_path_factory.mktemp("s3")) as settings:
+        yield settings
 
 
 @pytest.fixture(scope="module")

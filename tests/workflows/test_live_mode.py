@@ -52,7 +52,7 @@ async def live(
         skipping.client,
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
-        activities=activities(engine, skipping.client, Notifier(settings)),
+        activities=activities(settings, engine, skipping.client, Notifier(settings)),
         workflow_runner=RUNNER,
         max_cached_workflows=0,  # every task is a replay of the whole history
     ):

@@ -49,7 +49,7 @@ async def mailless(
         skipping.client,
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
-        activities=activities(engine, skipping.client, notifier),
+        activities=activities(settings, engine, skipping.client, notifier),
         workflow_runner=RUNNER,
         max_cached_workflows=0,
     ):

@@ -116,7 +116,7 @@ async def hooks(
             skipping.client,
             task_queue=insecure.task_queue,
             workflows=WORKFLOWS,
-            activities=activities(engine, skipping.client, Notifier(insecure)),
+            activities=activities(settings, engine, skipping.client, Notifier(insecure)),
             workflow_runner=RUNNER,
             max_cached_workflows=0,
         ),

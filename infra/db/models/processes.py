@@ -57,6 +57,7 @@ autopay_enrolments = tenant_table(
     Column("next_process_date", Date),
     Column("paused_until", Date),
     Column("end_reason", String(200)),
+    Column("suspended_for", String(20)),
     timestamp("created_at"),
     timestamp("updated_at"),
     belongs_to("loan_id", "loans"),
@@ -76,6 +77,11 @@ autopay_enrolments = tenant_table(
     ),
     Index("ix_autopay_enrolments_due", "tenant_id", "next_process_date", postgresql_where=text("status = 'active'")),
     CheckConstraint("status IN ('active', 'paused', 'suspended', 'cancelled', 'completed')", name="status"),
+    CheckConstraint(
+        "suspended_for IS NULL OR status = 'suspended' AND "
+        "suspended_for IN ('correct_instrument', 'new_authorization', 'deceased')",
+        name="suspended_for",
+    ),
     CheckConstraint("amount_type IN ('next_due', 'static')", name="amount_type"),
     CheckConstraint("(amount_type = 'static') = (amount IS NOT NULL)", name="amount"),
 )
@@ -92,6 +98,7 @@ autopay_drafts = tenant_table(
     Column("reason", String(200)),
     Column("payment_id", Uuid),
     Column("rail_reference", String(100)),
+    Column("send_on", Date),
     timestamp("created_at"),
     timestamp("updated_at"),
     belongs_to("enrolment_id", "autopay_enrolments"),
@@ -102,19 +109,17 @@ autopay_drafts = tenant_table(
     Index("ix_autopay_drafts_pending", "tenant_id", postgresql_where=text("status = 'pending'")),
     CheckConstraint("status IN ('pending', 'sent', 'settled', 'not_drafted', 'failed')", name="status"),
 )
-"""One draft per enrolment, process date and attempt, by constraint."""
+"""One draft per enrolment, process date and attempt, by constraint. `send_on`: not before this date; None: at once."""
 
 rail_transfers = tenant_table(
     "rail_transfers",
     Column("draft_id", Uuid, nullable=False),
     Column("amount", MinorUnits, nullable=False),
     Column("accepted_on", Date, nullable=False),
-    Column("settles_on", Date, nullable=False),
-    Column("settled_at", DateTime(timezone=True)),
+    Column("settles_on", Date),
     timestamp("created_at"),
     belongs_to("draft_id", "autopay_drafts"),
     UniqueConstraint("tenant_id", "draft_id"),
-    Index("ix_rail_transfers_unsettled", "tenant_id", "settles_on", postgresql_where=text("settled_at IS NULL")),
 )
 """What the sandbox rail has accepted: the bank's side of a draft, once per draft by constraint."""
 
@@ -137,6 +142,7 @@ payment_reversals = tenant_table(
     Column("effective_date", Date),
     Column("events_through", Integer),
     Column("nsf_fee", MinorUnits),
+    Column("return_code", String(3)),
     Column("loan_reopened", Boolean),
     Column("autopay_outcome", String(20)),
     Column("autopay_enrolment_id", Uuid),

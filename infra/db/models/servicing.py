@@ -285,6 +285,7 @@ payments = tenant_table(
     Column("unapplied_amount", MinorUnits, nullable=False),
     Column("due_from_borrower_applied", MinorUnits, nullable=False, server_default=text("0")),
     Column("refunded_amount", MinorUnits, nullable=False, server_default=text("0")),
+    Column("return_code", String(3)),
     Column("recorded_business_date", Date, nullable=False),
     timestamp("created_at"),
     belongs_to("loan_id", "loans"),
@@ -306,6 +307,7 @@ payments = tenant_table(
         "settlement_status IN ('not_applicable', 'in_transit', 'settled', 'returned')", name="settlement_status"
     ),
     CheckConstraint("source IN ('staff', 'autopay', 'portal')", name="source"),
+    CheckConstraint("return_code IS NULL OR status = 'returned'", name="return_code"),
 )
 
 payment_allocations = tenant_table(

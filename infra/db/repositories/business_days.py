@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +11,6 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import RowMapping
 
 from domain.chart import Account
-from infra.db.models.processes import autopay_drafts, rail_transfers
 from infra.db.models.servicing import journal_transfers, loans
 from infra.db.models.tenancy import business_days, tenants
 from infra.db.types import MinorUnits
@@ -79,26 +77,3 @@ async def posted_on(uow: UnitOfWork, on: date) -> tuple[int, int]:
     sums = select(interest.label("interest"), fees.label("fees")).where(moved.posting_date == on)
     row = await uow.one(sums, "journal")
     return row["interest"], row["fees"]
-
-
-async def transfers_due(uow: UnitOfWork, on: date, limit: int) -> Sequence[RowMapping]:
-    """The first `limit` transfers of the bank (`id`, `draft_id`, `payment_id`) that settle by `on` and have not yet: locked,
-    in the order of their ids."""
-    statement = (
-        select(rail_transfers.c.id, rail_transfers.c.draft_id, autopay_drafts.c.payment_id)
-        .join(autopay_drafts, autopay_drafts.c.id == rail_transfers.c.draft_id)
-        .where(rail_transfers.c.settles_on <= on, rail_transfers.c.settled_at.is_(None))
-        .order_by(rail_transfers.c.id)
-        .limit(limit)
-        .with_for_update(of=rail_transfers)
-    )
-    return await uow.all(statement)
-
-
-async def mark_settled(uow: UnitOfWork, transfers: Sequence[RowMapping]) -> None:
-    """The bank has settled these transfers: so have their drafts."""
-    ids = [row["id"] for row in transfers]
-    await uow.execute(update(rail_transfers).where(rail_transfers.c.id.in_(ids)).values(settled_at=uow.recorded_at))
-    drafts = [row["draft_id"] for row in transfers]
-    settled = {"status": "settled", "updated_at": uow.recorded_at}
-    await uow.execute(update(autopay_drafts).where(autopay_drafts.c.id.in_(drafts)).values(**settled))

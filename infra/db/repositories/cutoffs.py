@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 
@@ -15,11 +15,15 @@ from domain.autopay import DraftStatus
 from domain.errors import WrongState
 from domain.rails import CutoffStatus
 from infra.db.models.processes import autopay_drafts
-from infra.db.models.rails import rail_cutoffs, rail_entries
+from infra.db.models.rails import rail_cutoffs, rail_entries, rail_files, rail_settings
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 
-_PENDING = autopay_drafts.c.status == str(DraftStatus.PENDING)
+
+def _to_send(on: date) -> ColumnElement[bool]:
+    """Drafts that are prepared and not sent, and may go out on a business date."""
+    table = autopay_drafts.c
+    return (table.status == str(DraftStatus.PENDING)) & or_(table.send_on.is_(None), table.send_on <= on)
 
 
 async def cutoff(uow: UnitOfWork, cutoff_id: UUID, *, lock: bool = False) -> RowMapping:
@@ -63,14 +67,14 @@ async def change_cutoff(uow: UnitOfWork, cutoff_id: UUID, **values: Any) -> None
     await uow.execute(update(rail_cutoffs).where(rail_cutoffs.c.id == cutoff_id).values(**values))
 
 
-async def count_pending(uow: UnitOfWork) -> int:
-    """How many drafts are prepared and not sent."""
-    return int((await uow.one(select(func.count().label("count")).where(_PENDING), "count"))["count"])
+async def count_pending(uow: UnitOfWork, on: date) -> int:
+    """How many drafts are prepared, not sent, and may go out on a business date."""
+    return int((await uow.one(select(func.count().label("count")).where(_to_send(on)), "count"))["count"])
 
 
-async def pending_drafts(uow: UnitOfWork, after: UUID | None, limit: int) -> Sequence[UUID]:
-    """A page, in the order of ids, of the drafts that are prepared and not sent."""
-    found = select(autopay_drafts.c.id).where(_PENDING).order_by(autopay_drafts.c.id).limit(limit)
+async def pending_drafts(uow: UnitOfWork, on: date, after: UUID | None, limit: int) -> Sequence[UUID]:
+    """A page, in the order of ids, of the drafts that are prepared, not sent, and may go out on a business date."""
+    found = select(autopay_drafts.c.id).where(_to_send(on)).order_by(autopay_drafts.c.id).limit(limit)
     if after is not None:
         found = found.where(autopay_drafts.c.id > after)
     return [row["id"] for row in await uow.all(found)]
@@ -92,7 +96,35 @@ async def count_draft(
     return int(row[0])
 
 
+async def next_sequence(uow: UnitOfWork) -> int:
+    """Number an entry of the lender's, once and for ever."""
+    counter = insert(rail_settings).values(tenant_id=uow.tenant_id, last_sequence=1)
+    counted = counter.on_conflict_do_update(
+        index_elements=["tenant_id"], set_={"last_sequence": rail_settings.c.last_sequence + 1}
+    )
+    return int((await uow.execute(counted.returning(rail_settings.c.last_sequence))).scalar_one())
+
+
 async def entries_of(uow: UnitOfWork, cutoff_id: UUID) -> Sequence[RowMapping]:
     """What a cutoff hands over, in its order."""
     table = rail_entries
     return await uow.all(select(table).where(table.c.cutoff_id == cutoff_id).order_by(table.c.number))
+
+
+async def set_handed_over(uow: UnitOfWork, on: date, settles_on: Mapping[UUID, date | None]) -> None:
+    """The rail has these entries; each counts as settled on its date."""
+    if settles_on:
+        rows = [{"key": entry_id, "on": on, "settles": settles} for entry_id, settles in settles_on.items()]
+        values: dict[str, Any] = {"handed_over_on": bindparam("on"), "settles_on": bindparam("settles")}
+        await uow.execute(update(rail_entries).where(rail_entries.c.id == bindparam("key")).values(**values), rows)
+
+
+async def file_of(uow: UnitOfWork, cutoff_id: UUID) -> RowMapping | None:
+    """The file of a cutoff, once it was built."""
+    return await uow.one_or_none(select(rail_files).where(rail_files.c.cutoff_id == cutoff_id))
+
+
+async def count_files(uow: UnitOfWork, created_on: date) -> int:
+    """How many files were made for a date."""
+    counted = select(func.count().label("count")).where(rail_files.c.created_on == created_on)
+    return int((await uow.one(counted, "count"))["count"])

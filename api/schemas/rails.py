@@ -1,0 +1,81 @@
+"""How drafts go to a bank and come back, at the edge."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from api.schemas.base import Date, Money, Reason, Schema
+from domain.nacha import SecCode
+from domain.rails import RailKind
+
+
+def _local_time(value: object) -> time:
+    if isinstance(value, time):
+        return value
+    try:
+        hour, minute = str(value).split(":")
+        if len(hour) == 2 and len(minute) == 2:
+            return time(int(hour), int(minute))
+    except ValueError:
+        pass
+    raise PydanticCustomError("invalid_time", 'must be a local time such as "16:00"')
+
+
+LocalTime = Annotated[
+    time,
+    PlainValidator(_local_time),
+    PlainSerializer(lambda at: f"{at:%H:%M}", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{2}:\d{2}$", "examples": ["16:00"]}),
+]
+
+
+class OriginatorBody(Schema):
+    """The lender as its bank knows it: what stands in the headers of its files."""
+
+    destination_routing: str = Field(description="routing number of the bank that takes the files", examples=["091000019"])
+    destination_name: str = Field(max_length=100, examples=["First Bank"])
+    origin: str = Field(description="the immediate origin, most often 1 and the employer number", examples=["1123456789"])
+    origin_name: str = Field(max_length=100, examples=["Example Lending"])
+    company_name: str = Field(
+        max_length=100, description="as the borrower's statement shows it", examples=["Example Lending"]
+    )
+    company_id: str = Field(examples=["1123456789"])
+    odfi_routing: str = Field(description="of the bank that originates; begins every trace number", examples=["091000019"])
+
+
+class RailSettingsBody(Schema):
+    """How drafts go out."""
+
+    rail: RailKind = Field(description="`sandbox`: a bank with scripted outcomes; `nacha`: a file for the lender's bank")
+    cutoff_time: LocalTime = Field(description="of a live lender, in its zone; a sandbox's cutoff comes when its date moves")
+    sec_code: SecCode = Field(SecCode.WEB, description="how borrowers authorize: WEB over the internet, PPD in writing")
+    originator: OriginatorBody | None = Field(None, description="needed for `nacha`")
+
+
+class RailSettingsRequest(RailSettingsBody):
+    reason: Reason | None = Field(None, description="why; kept in the audit trail")
+
+
+class RailFile(Schema):
+    """The file of a cutoff. Its bytes are made from the cutoff's entries, and are always those of `sha256`."""
+
+    model_config = ConfigDict(from_attributes=True, extra="ignore")
+
+    id: UUID
+    name: str
+    business_date: Date
+    cutoff: int = Field(validation_alias="number", description="which of its date's cutoffs")
+    entries: int
+    amount: Money = Field(description="what the entries add up to: all are debits")
+    effective_date: Date = Field(description="when the entries are meant to settle")
+    id_modifier: str
+    sha256: str
+    size: int = Field(description="bytes")
+    created_at: datetime
+    stored_at: datetime | None = Field(description="since when it lies in the store for the bank")
+    acknowledged_at: datetime | None
