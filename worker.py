@@ -31,6 +31,7 @@ from workflows.payment_batch import PaymentBatchWorkflow
 from workflows.payment_reversal import PaymentReversalWorkflow
 from workflows.payout import PayoutWorkflow
 from workflows.rail_cutoff import RailCutoffWorkflow
+from workflows.rail_returns import RailReturnsWorkflow
 from workflows.webhook import WebhookWorkflow
 
 log = logging.getLogger("worker")
@@ -45,6 +46,7 @@ WORKFLOWS: Final = [
     WebhookWorkflow,
     PaymentBatchWorkflow,
     RailCutoffWorkflow,
+    RailReturnsWorkflow,
 ]
 RUNNER: Final = SandboxedWorkflowRunner(
     SandboxRestrictions.default.with_passthrough_modules("activities.contracts", "domain", "pydantic", "workflows.messages")

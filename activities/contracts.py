@@ -52,6 +52,25 @@ class CutoffRef:
 
 
 @dataclass(frozen=True, slots=True)
+class ReturnFileRef:
+    """One file from a tenant's bank."""
+
+    tenant_id: UUID
+    file_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnsProgress:
+    """How far a bank's file has come: its answers by what became of them."""
+
+    posted: int
+    corrected: int
+    repeated: int
+    for_people: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class DueCutoff:
     """A cutoff that a sandbox runs before its date closes."""
 
@@ -201,6 +220,12 @@ async def collect_drafts(request: CutoffRef) -> CutoffProgress:
 @activity.defn
 async def hand_over_cutoff(request: CutoffRef) -> None:
     """Hand what was collected to the rail; again does nothing."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def take_answers(request: ReturnFileRef) -> ReturnsProgress:
+    """Do what a page of a file's answers say, each once; goes on where the database is."""
     raise NotImplementedError
 
 

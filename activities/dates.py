@@ -20,11 +20,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.contracts import AdvanceRef, BusinessDay, Calendar, CloseRound, DueCutoff, Instant, Pages, Pending
 from activities.step import step
 from domain.errors import WrongState
+from infra.crypto import Vault
 from infra.db.repositories import autopay as autopay_repository
 from infra.db.repositories import payouts as payout_repository
 from infra.db.uow import UnitOfWork
 from infra.temporal import RPC_TIMEOUT
-from services import autopay, close_of_business, cutoffs, dates, payouts
+from services import autopay, close_of_business, cutoffs, dates, payouts, returns
 
 PAGE: Final = 500
 _WATCH_SECONDS: Final = 2.0
@@ -55,10 +56,12 @@ async def _count_pending(uow: UnitOfWork, on: date) -> int:
 
 
 class DateActivities:
-    """`engine` is the application role's; `client` tells workflows that there is something to do."""
+    """`engine` is the application role's; `client` tells workflows that there is something to do; `vault` opens what a bank
+    says of accounts."""
 
-    def __init__(self, engine: AsyncEngine, client: Client) -> None:
+    def __init__(self, engine: AsyncEngine, client: Client, vault: Vault) -> None:
         self._engine = engine
+        self._vault = vault
         self._client = client
 
     @activity.defn
@@ -94,9 +97,21 @@ class DateActivities:
                 settled = await close_of_business.settle_due(uow, request.business_date)
             _alive()
             if not settled:
-                return True
+                return await self._take_said(request, until)
             if time.monotonic() >= until:
                 return False
+
+    async def _take_said(self, request: CloseRound, until: float) -> bool:
+        """Do what the sandbox's bank says by a date, each in a transaction; returns whether nothing is left."""
+        async with step(self._engine, request.tenant_id) as uow:
+            said = await returns.due(uow, request.business_date, PAGE)
+        for item in said:
+            async with step(self._engine, request.tenant_id) as uow:
+                await returns.take_said(uow, self._vault, item)
+            _alive()
+            if time.monotonic() >= until:
+                return False
+        return len(said) < PAGE
 
     async def _finish(self, request: CloseRound) -> bool:
         """Close the date, unless a loan has become active behind the pages' backs: then they begin anew."""

@@ -1,11 +1,13 @@
-"""The steps of RailCutoffWorkflow."""
+"""The steps of RailCutoffWorkflow and of RailReturnsWorkflow."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from activities.contracts import CutoffRef
+from activities.contracts import CutoffRef, ReturnFileRef, ReturnsProgress
 from activities.step import step
 from domain.rails import CutoffPlan, CutoffProgress, RailKind
 from infra.crypto import Vault
@@ -13,7 +15,10 @@ from infra.rails.nacha import NachaRail
 from infra.rails.sandbox import SandboxRail
 from infra.settings import Settings
 from infra.storage import ObjectStore
-from services import cutoffs, rail_files, sending
+from services import cutoffs, rail_files, returns, sending
+
+PAGE: Final = 100
+"""Answers a step, after which it says how far it is."""
 
 
 class RailActivities:
@@ -58,6 +63,20 @@ class RailActivities:
             else:
                 await rail_files.mark_stored(uow, request.cutoff_id)
             await cutoffs.acknowledge(uow, request.cutoff_id, settles_on)
+
+    @activity.defn
+    async def take_answers(self, request: ReturnFileRef) -> ReturnsProgress:
+        async with step(self._engine, request.tenant_id) as uow:
+            page = await returns.next_answers(uow, request.file_id, PAGE)
+        for answer_id in page:
+            async with step(self._engine, request.tenant_id) as uow:
+                await returns.take(uow, self._vault, answer_id)
+            activity.heartbeat()
+        async with step(self._engine, request.tenant_id) as uow:
+            sums = await returns.progress(uow, request.file_id)
+        for_people = sums.get("unmatched", 0) + sums.get("review", 0)
+        posted, corrected, repeated = (sums.get(name, 0) for name in ("posted", "corrected", "repeated"))
+        return ReturnsProgress(posted, corrected, repeated, for_people, sums.get("pending", 0))
 
     def _bank(self) -> NachaRail:
         if self._nacha is None:

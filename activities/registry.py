@@ -26,7 +26,7 @@ def activities(settings: Settings, engine: AsyncEngine, client: Client, notifier
     application role's."""
     autopay = AutopayActivities(engine)
     payouts = PayoutActivities(engine, notifier)
-    dates = DateActivities(engine, client)
+    dates = DateActivities(engine, client, Vault.of(settings))
     reversals = ReversalActivities(engine, notifier)
     batches = PaymentBatchActivities(engine)
     rails = RailActivities(engine, settings)
@@ -51,6 +51,7 @@ def activities(settings: Settings, engine: AsyncEngine, client: Client, notifier
         rails.plan_cutoff,
         rails.collect_drafts,
         rails.hand_over_cutoff,
+        rails.take_answers,
     ]
 
 

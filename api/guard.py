@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import problem
+from domain.nacha_read import MAX_BYTES as MAX_NACHA_BYTES
 from domain.payment_file import MAX_BYTES
 from infra.ids import new_id
 
@@ -24,7 +25,10 @@ log = logging.getLogger("perdiem.requests")
 
 JSON = "application/json"
 MAX_BODY = 1_000_000
-FILES = {("POST", "/api/v1/payment-batches"): ("text/csv", MAX_BYTES)}
+FILES = {
+    ("POST", "/api/v1/payment-batches"): ("text/csv", MAX_BYTES),
+    ("POST", "/api/v1/rail/return-files"): ("text/plain", MAX_NACHA_BYTES),
+}
 """The routes whose body is a file: its media type, and how many bytes it may have."""
 MAX_QUERY = 8_192
 MAX_HEADERS = 32_768

@@ -39,12 +39,15 @@ OPEN: Final = (EnrolmentStatus.ACTIVE, EnrolmentStatus.PAUSED, EnrolmentStatus.S
 
 
 class EnrolmentAction(StrEnum):
-    """What people (pause, resume, cancel) or the process (complete) do to an enrolment."""
+    """What people (pause, resume, cancel), the process (complete), or a bank's answer (suspend, and reinstate once the
+    account is corrected) do to an enrolment."""
 
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
     COMPLETE = "complete"
+    SUSPEND = "suspend"
+    REINSTATE = "reinstate"
 
 
 class AmountType(StrEnum):
@@ -69,7 +72,10 @@ _TRANSITIONS: Final[dict[EnrolmentAction, tuple[tuple[EnrolmentStatus, ...], Enr
     EnrolmentAction.RESUME: ((EnrolmentStatus.PAUSED,), EnrolmentStatus.ACTIVE),
     EnrolmentAction.CANCEL: (OPEN, EnrolmentStatus.CANCELLED),
     EnrolmentAction.COMPLETE: (OPEN, EnrolmentStatus.COMPLETED),
+    EnrolmentAction.SUSPEND: ((EnrolmentStatus.ACTIVE, EnrolmentStatus.PAUSED), EnrolmentStatus.SUSPENDED),
+    EnrolmentAction.REINSTATE: ((EnrolmentStatus.SUSPENDED,), EnrolmentStatus.ACTIVE),
 }
+_BY_PEOPLE: Final = (EnrolmentAction.PAUSE, EnrolmentAction.RESUME, EnrolmentAction.CANCEL)
 
 
 def after(status: EnrolmentStatus, action: EnrolmentAction) -> EnrolmentStatus:
@@ -78,7 +84,7 @@ def after(status: EnrolmentStatus, action: EnrolmentAction) -> EnrolmentStatus:
     if status in allowed_from:
         return target
     allowed = [str(other) for other, (sources, _) in _TRANSITIONS.items() if status in sources]
-    allowed = [name for name in allowed if name != EnrolmentAction.COMPLETE]
+    allowed = [name for name in allowed if name in _BY_PEOPLE]
     can = f"it can be: {', '.join(allowed)}" if allowed else "nothing further can be done with it"
     raise WrongState(
         f"The autopay is {status}, so {action} is refused; {can}.",

@@ -33,6 +33,7 @@ class WebhookType(StrEnum):
     PAYMENT_BACKDATED = "payment.backdated"
     PAYMENT_REVERSED = "payment.reversed"
     PAYMENT_CHARGED_BACK = "payment.charged_back"
+    PAYMENT_RETURNED = "payment.returned"
     DRAFT_SENT = "autopay.draft_sent"
     NOT_DRAFTED = "autopay.not_drafted"
     PING = "ping"

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import RowMapping
 
+from domain.ach_returns import Action
 from domain.autopay import (
     AmountType,
     EnrolmentAction,
@@ -198,7 +199,7 @@ async def change(uow: UnitOfWork, loan_id: UUID, command: Change) -> UUID:
         values |= {"amount_type": str(kind), "amount": command.amount}
     if command.payment_instrument_id is not None:
         await check_instrument(uow, command.payment_instrument_id, loan["borrower_id"])
-        values["payment_instrument_id"] = command.payment_instrument_id
+        values |= {"payment_instrument_id": command.payment_instrument_id, **await reinstated(uow, row)}
     if not values:
         raise InvalidInput("Nothing to change was given.", code="nothing_to_change")
     await change_row(uow, row, "changed", values)
@@ -207,7 +208,8 @@ async def change(uow: UnitOfWork, loan_id: UUID, command: Change) -> UUID:
 
 async def draw_on(uow: UnitOfWork, row: RowMapping, instrument_id: UUID, reason: str) -> None:
     """Let a locked enrolment draw on another payment instrument, one that `check_instrument` has let pass."""
-    await change_row(uow, row, "changed", {"payment_instrument_id": instrument_id}, reason)
+    values = {"payment_instrument_id": instrument_id, **await reinstated(uow, row)}
+    await change_row(uow, row, "changed", values, reason)
     await _tell(uow, row)
 
 
@@ -228,6 +230,18 @@ async def first_process_date(uow: UnitOfWork, loan_id: UUID, amount_type: Amount
     """The first date from `not_before` on when a draft goes out; what follows the dues skips instalments that are paid."""
     dues = await repository.due_dates(uow, loan_id, unpaid_only=amount_type is AmountType.NEXT_DUE)
     return next_process_date(dues, not_before, bank_holidays())
+
+
+async def reinstated(uow: UnitOfWork, row: RowMapping) -> dict[str, Any]:
+    """What changes of a locked enrolment now that its account is corrected: nothing unless it was suspended for that. It
+    drafts from the next date on; what fell due meanwhile is not drafted afterwards one by one."""
+    if row["suspended_for"] != Action.CORRECT_INSTRUMENT:
+        return {}
+    status = after(EnrolmentStatus(row["status"]), EnrolmentAction.REINSTATE)
+    upcoming, today = row["next_process_date"], await uow.business_date()
+    if upcoming is not None and upcoming < today:
+        upcoming = await first_process_date(uow, row["loan_id"], AmountType(row["amount_type"]), today)
+    return {"status": str(status), "suspended_for": None, "next_process_date": upcoming}
 
 
 async def replan(uow: UnitOfWork, loan_id: UUID, since: date, *, reopened: bool) -> tuple[AutopayOutcome, UUID | None]:
@@ -315,6 +329,7 @@ _FACTS: Final = (
     "next_process_date",
     "paused_until",
     "end_reason",
+    "suspended_for",
 )
 
 

@@ -13,13 +13,16 @@ from uuid import UUID
 
 from sqlalchemy.engine import RowMapping
 
+from domain.calendars import add_banking_days
+from domain.cases import LONG_IN_TRANSIT, CaseKind
 from domain.errors import NotFound, WrongState
 from domain.money import format_amount
+from infra.calendar import bank_holidays
 from infra.db.repositories import business_days as days
 from infra.db.repositories import rail_entries
 from infra.db.repositories.loans import page_to_close
 from infra.db.uow import UnitOfWork
-from services import ledger
+from services import cases, ledger
 from services.payments import settle
 from services.replaying import lock_loans, store, with_events
 from services.status_archive import archive
@@ -108,9 +111,19 @@ async def settle_due(uow: UnitOfWork, on: date, limit: int = PAGE) -> int:
         if still:
             await settle(uow, [row["payment_id"] for row in still])
             await rail_entries.mark_settled(uow, still, on)
+            paid = [row["payment_id"] for row in still]
+            await cases.close_for(uow, CaseKind.DRAFT_IN_TRANSIT, paid, "the money has settled")
             await days.add_progress(uow, on, drafts_settled=len(still))
             return len(still)  # less than were due: others have settled or come back before the locks were ours
     return 0
+
+
+async def look_into_clearing(uow: UnitOfWork, on: date, limit: int = PAGE) -> None:
+    """Open a case for each draft that has been on its way for longer than expected by the close of `on`, once."""
+    for entry in await rail_entries.long_in_transit(uow, on - timedelta(days=LONG_IN_TRANSIT), limit):
+        if add_banking_days(entry["handed_over_on"], LONG_IN_TRANSIT, bank_holidays()) < on:
+            detail = f"A draft of {format_amount(entry['amount'])}, handed over on {entry['handed_over_on']}, is in transit."
+            await cases.open_once(uow, CaseKind.DRAFT_IN_TRANSIT, entry["loan_id"], entry["payment_id"], detail)
 
 
 async def finish_close(uow: UnitOfWork, on: date) -> ClosedDay:
@@ -123,6 +136,7 @@ async def finish_close(uow: UnitOfWork, on: date) -> ClosedDay:
     if day["closed_at"] is None:
         if await days.is_behind(uow, on):
             raise WrongState(f"Loans are still to be brought through {on}.", state="open", allowed=["close_page"])
+        await look_into_clearing(uow, on)
         controls = await ledger.reconcile(uow)
         interest, fees = await days.posted_on(uow, on)
         await days.mark_closed(

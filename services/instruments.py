@@ -31,7 +31,7 @@ from infra.db.repositories import autopay as enrolments
 from infra.db.repositories import instruments as repository
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
-from services import autopay
+from services import autopay, suspensions
 
 _VISIBLE: Final = tuple(field.name for field in fields(Instrument))
 _SECRET: Final = tuple(field.name for field in fields(Secrets))
@@ -66,12 +66,21 @@ async def add(uow: UnitOfWork, vault: Vault, borrower_id: UUID, data: Mapping[st
     return instrument_id
 
 
-async def change(uow: UnitOfWork, vault: Vault, borrower_id: UUID, instrument_id: UUID, changes: Mapping[str, Any]) -> None:
+async def change(
+    uow: UnitOfWork,
+    vault: Vault,
+    borrower_id: UUID,
+    instrument_id: UUID,
+    changes: Mapping[str, Any],
+    reason: str | None = None,
+) -> None:
     """Change the named fields of an instrument (None clears one that may be empty), or add an account number or a token.
 
-    Where that changes what money moves by, the instrument is unverified again. Raises NotFound, InvalidInput with one
+    Where that changes what money moves by, the instrument is unverified again, and autopays that were suspended until it is
+    corrected draft again. Raises NotFound, InvalidInput with one
     pointer per wrong field, Conflict naming the borrower's instrument that is the same.
     """
+    drawing = await enrolments.drawing_on(uow, instrument_id, lock=True)
     await repository.lock_borrower(uow, borrower_id)
     row = await repository.lock(uow, borrower_id, instrument_id)
     today = await uow.business_date()
@@ -94,7 +103,9 @@ async def change(uow: UnitOfWork, vault: Vault, borrower_id: UUID, instrument_id
     if changed & {*repository.VISIBLE, "account_number"}:
         values["identity_hash"] = await _identity(uow, vault, borrower_id, instrument, secrets, own=instrument_id)
     await repository.change(uow, instrument_id, **values, **_sealed(uow, vault, instrument_id, moved))
-    await uow.audit("payment_instrument.changed", "borrower", borrower_id, before=before, after=after)
+    await uow.audit("payment_instrument.changed", "borrower", borrower_id, before=before, after=after, reason=reason)
+    if changed & _MOVES_MONEY:
+        await suspensions.reinstate(uow, drawing, reason or "the account was corrected")
 
 
 async def set_verification(

@@ -73,6 +73,21 @@ def payment_reversed(
     return Mail(to, f"Your payment to {tenant_name} was reversed", "\n\n".join(paragraphs) + "\n", key)
 
 
+def payment_returned(
+    tenant_name: str, to: str, name: str, amount: str, effective_date: date, why: str, more: Sequence[str], key: str
+) -> Mail:
+    """To a borrower whose bank did not let a payment stand. `amount`: as it is shown; `why`: the bank's code and meaning;
+    `more`: sentences on what follows from it."""
+    paragraphs = [
+        f"Hello {name},",
+        f"your bank has returned your payment of {amount} of {effective_date} ({why}): it does not count as paid on your "
+        "loan. Interest, fees and what is due are what they would be without it.",
+        *more,
+        f"If you have questions, ask {tenant_name}.",
+    ]
+    return Mail(to, f"Your payment to {tenant_name} was returned by your bank", "\n\n".join(paragraphs) + "\n", key)
+
+
 def payout_sent(tenant_name: str, to: str, name: str, kind: PayoutKind, amount: int, on: date, key: str) -> Mail:
     """To a borrower whose refund or reimbursement of `amount` minor units went out on a banking day."""
     what = "a refund of money that you paid" if kind is PayoutKind.REFUND else "a payment to you, in goodwill"

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import RowMapping
 
+from domain.ach_returns import Action
 from domain.approval import check_second_person, needs_second_person
 from domain.errors import NotFound, WrongState
 from domain.loan import LoanStatus
@@ -40,6 +41,12 @@ from services.users import tenant_name
 WORKFLOW_TYPE: Final = "PaymentReversalWorkflow"
 DECIDED: Final = "decided"
 """The signal "look again, it is decided": it carries nothing, the workflow reads the row."""
+FOLLOWS: Final = {
+    str(Action.RETRY): "We will ask your bank for the same amount once more in a few days. Please see that it is there.",
+    str(Action.CORRECT_INSTRUMENT): "Nothing more is taken from this account. Please give us another one, or correct it.",
+    str(Action.NEW_AUTHORIZATION): "Your automatic payments are stopped. If you want them again, authorize them anew.",
+}
+"""What a borrower is told of what follows from a return, by what follows."""
 DAYS_PER_PAGE: Final = 60
 """Archived days that are compared in one transaction, each by a replay of some milliseconds."""
 
@@ -96,7 +103,7 @@ async def request(uow: UnitOfWork, payment_id: UUID, reason: str, *, assess_nsf_
     corrected = None
     if not promised.approval_needed:
         corrected = await _apply(uow, await repository.reversal(uow, reversal_id), payment, loan)
-    await _start(uow, reversal_id, loan.id, corrected)
+    await start(uow, reversal_id, loan.id, corrected)
     return Reversal(reversal_id, corrected)
 
 
@@ -123,7 +130,7 @@ async def approve(uow: UnitOfWork, payment_id: UUID, reason: str | None = None) 
         )
     corrected = await _apply(uow, row, payment, loan, decided_by=uow.actor.id, decision_reason=reason)
     await _audit_decision(uow, row, "approved", ReversalStatus.APPLIED, reason)
-    await _tell(uow, row["id"])
+    await tell(uow, row["id"])
     return Reversal(row["id"], corrected)
 
 
@@ -144,7 +151,7 @@ async def reject(uow: UnitOfWork, payment_id: UUID, reason: str) -> Reversal:
         **_step(uow, ReversalStep.DONE),
     )
     await _audit_decision(uow, row, "rejected", ReversalStatus.REJECTED, reason)
-    await _tell(uow, row["id"])
+    await tell(uow, row["id"])
     return Reversal(row["id"], None)
 
 
@@ -197,7 +204,7 @@ async def letter(uow: UnitOfWork, reversal_id: UUID) -> Mail | None:
     to = await repository.borrower_of(uow, row["loan_id"])
     if row["step"] != ReversalStep.NOTICE or not to["email"]:
         return None
-    more = []
+    more = [FOLLOWS[row["follow_up"]]] if row["follow_up"] in FOLLOWS else []
     if row["nsf_fee"]:
         more.append(f"A fee of {format_amount(row['nsf_fee'])} for the returned payment was added, as your contract says.")
     if row["loan_reopened"]:
@@ -208,6 +215,10 @@ async def letter(uow: UnitOfWork, reversal_id: UUID) -> Mail | None:
         more.append("Your automatic payments include what is due again.")
     amount, name = format_amount(row["amount"]), f"{to['first_name']} {to['last_name']}"
     key = f"payment-reversal-{reversal_id}"
+    if row["return_code"]:
+        return letters.payment_returned(
+            await tenant_name(uow), to["email"], name, amount, row["effective_date"], row["reason"], more, key
+        )
     return letters.payment_reversed(await tenant_name(uow), to["email"], name, amount, row["effective_date"], more, key)
 
 
@@ -265,7 +276,8 @@ async def _apply(uow: UnitOfWork, row: RowMapping, payment: RowMapping, loan: Lo
     return corrected
 
 
-async def _start(uow: UnitOfWork, reversal_id: UUID, loan_id: UUID, corrected: Corrected | None) -> None:
+async def start(uow: UnitOfWork, reversal_id: UUID, loan_id: UUID, corrected: Corrected | None) -> None:
+    """Have a reversal's workflow begin after commit; `corrected` None: it waits for approval."""
     status = ReversalStatus.PENDING_APPROVAL if corrected is None else ReversalStatus.APPLIED
     await uow.intend(
         "start",
@@ -282,8 +294,8 @@ async def _start(uow: UnitOfWork, reversal_id: UUID, loan_id: UUID, corrected: C
     )
 
 
-async def _tell(uow: UnitOfWork, reversal_id: UUID) -> None:
-    """A reversal is decided once, so its own id names the message."""
+async def tell(uow: UnitOfWork, reversal_id: UUID) -> None:
+    """Tell a reversal's workflow that it is decided. That happens once, so its own id names the message."""
     await uow.intend(
         "signal", WORKFLOW_TYPE, workflow_id(reversal_id), {}, message_id=str(reversal_id), message_name=DECIDED
     )

@@ -25,7 +25,7 @@ from infra.db.repositories import instruments
 from infra.db.uow import UnitOfWork
 from services import drafts, outbox, payments, rail_files
 from services.drafts import Decided
-from services.replaying import LockedLoan, lock_loan
+from services.replaying import LockedLoan, lock_loan, today
 
 PAGE: Final = 500
 
@@ -50,7 +50,8 @@ async def send_draft(uow: UnitOfWork, cutoff_id: UUID, draft_id: UUID) -> DraftS
     draft = await autopay_repository.draft(uow, draft_id, lock=True)
     if draft["status"] != DraftStatus.PENDING:
         return DraftStatus(draft["status"])
-    if row["status"] == EnrolmentStatus.ACTIVE:
+    again = draft["attempt"] > 1  # its authorization stands, also when it was the last one
+    if row["status"] == EnrolmentStatus.ACTIVE or (again and row["status"] == EnrolmentStatus.COMPLETED):
         decided = await drafts.decide_draft(uow, loan, row, draft["process_date"])
         reason = decided.reason or await _send(uow, loan, draft, decided, cutoff_id)
     else:
@@ -74,6 +75,11 @@ async def progress(uow: UnitOfWork, cutoff_id: UUID) -> CutoffProgress:
 async def _send(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, decided: Decided, cutoff_id: UUID) -> str | None:
     """Send a draft; returns why it cannot be, after all."""
     amount = min(decided.amount, draft["amount"])  # what was prepared may have been paid in part since
+    effective = decided.effective_date
+    if draft["attempt"] > 1:
+        if amount < draft["amount"]:
+            return "a returned draft is tried again with the same amount only, and less is due by now"
+        effective = max(effective, await today(uow, loan))  # the money was not there on the due date
     assert decided.instrument_id is not None
     entry = await _entry(uow, loan, draft, decided.instrument_id, amount)
     cutoff = await repository.cutoff(uow, cutoff_id)
@@ -87,7 +93,7 @@ async def _send(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, decided: D
         loan_id=loan.id,
         amount=amount,
         payment_method="ach",
-        effective_date=decided.effective_date,
+        effective_date=effective,
         payment_instrument_id=decided.instrument_id,
         source="autopay",
         status="processing",
@@ -103,8 +109,7 @@ async def _send(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, decided: D
     entry_id = await uow.add(rail_entries, cutoff_id=cutoff_id, number=number, created_at=uow.recorded_at, **entry)
     values = {"amount": amount, "payment_id": recorded.id, "rail_reference": str(entry_id)}
     await autopay_repository.change_draft(uow, draft["id"], status=str(DraftStatus.SENT), **values)
-    on = decided.effective_date.isoformat()
-    data = {**drafts.facts_of(draft), "amount": format_amount(amount), "effective_date": on}
+    data = {**drafts.facts_of(draft), "amount": format_amount(amount), "effective_date": effective.isoformat()}
     number = await autopay_repository.last_event_number(uow, loan.id)  # the payment's: `loan` was read before it
     happening = Happening(WebhookType.DRAFT_SENT, data, str(recorded.id))
     await outbox.tell(uow, [(loan.id, number, happening)], has_listeners=loan.row["has_listeners"])

@@ -175,6 +175,28 @@ class RailCutoffState:
 
 
 @dataclass(frozen=True, slots=True)
+class RailReturnsInput:
+    """The bank's file to carry out."""
+
+    tenant_id: UUID
+    file_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RailReturnsState:
+    """Answer to the query `status`, and the workflow's result. Answers by what became of them; `for_people`: those that
+    match no entry, or cannot be acted on without a person; `left` are yet to be taken."""
+
+    step: str
+    waiting_on: str
+    posted: int
+    corrected: int
+    repeated: int
+    for_people: int
+    left: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentBatchInput:
     """The batch of payments to post."""
 

@@ -68,6 +68,7 @@ ROUTERS: list[APIRouter] = [
     periods.router,
     rails.settings_router,
     rails.router,
+    rails.cases_router,
     webhooks.router,
     audit.router,
     portal_config.router,

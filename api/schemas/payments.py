@@ -88,6 +88,7 @@ class Payment(Schema):
     overpayment: Money = Field(validation_alias="unapplied_amount", description="kept unapplied")
     due_from_borrower_applied: Money = Field(description="what repaid money the borrower had got without a right to it")
     refunded_amount: Money = Field(description="given back of it: approved, sent or on its way")
+    return_code: str | None = Field(None, description="why the bank took it back, such as R01; of a returned payment")
     recorded_business_date: Date
     created_at: datetime
 

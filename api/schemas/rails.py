@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time
+from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator, WithJso
 from pydantic_core import PydanticCustomError
 
 from api.schemas.base import Date, Money, Reason, Schema
+from domain.cases import CaseKind, CaseStatus
 from domain.nacha import SecCode
 from domain.rails import RailKind
 
@@ -79,3 +81,86 @@ class RailFile(Schema):
     created_at: datetime
     stored_at: datetime | None = Field(description="since when it lies in the store for the bank")
     acknowledged_at: datetime | None
+
+
+class AnswerOutcome(StrEnum):
+    """`posted`: the payment was taken back. `corrected`: the account is as the bank says. `repeated`: said before, nothing
+    changed. `unmatched`: of no entry of ours. `review`: a person has to look at it. The last two say why."""
+
+    PENDING = "pending"
+    POSTED = "posted"
+    CORRECTED = "corrected"
+    REPEATED = "repeated"
+    UNMATCHED = "unmatched"
+    REVIEW = "review"
+
+
+class ReturnFileAnswer(Schema):
+    """What the bank says of an entry of ours."""
+
+    model_config = ConfigDict(from_attributes=True, extra="ignore")
+
+    line: int
+    kind: str = Field(description="return, change (a notification of change) or unknown")
+    code: str = Field(examples=["R01"])
+    title: str = Field(description="what the code means", examples=["Insufficient Funds"])
+    original_trace: str | None = Field(description="of the entry that it is about")
+    answered_on: Date
+    amount: Money | None
+    outcome: AnswerOutcome
+    reason: str | None
+    payment_id: UUID | None
+    loan_id: UUID | None
+
+
+class ReturnFileItem(Schema):
+    """A file that the bank sent back, and how many of its answers have come to what."""
+
+    model_config = ConfigDict(from_attributes=True, extra="ignore")
+
+    id: UUID
+    status: str = Field(description="received, or done")
+    origin: str = Field(description="who sent it, as its header says")
+    created_on: Date = Field(description="as its header says")
+    received_on: Date
+    sha256: str
+    size: int
+    created_at: datetime
+    finished_at: datetime | None
+    pending: int
+    posted: int
+    corrected: int
+    repeated: int
+    unmatched: int
+    review: int
+
+
+class ReturnFile(ReturnFileItem):
+    """A file that the bank sent back, with all it says."""
+
+    answers: list[ReturnFileAnswer]
+    workflow_id: str
+    status_url: str
+    ui_url: str | None = Field(description="the workflow in Temporal's UI")
+
+
+class Case(Schema):
+    """Something that people have to look at."""
+
+    model_config = ConfigDict(from_attributes=True, extra="ignore")
+
+    id: UUID
+    kind: CaseKind
+    loan_id: UUID
+    payment_id: UUID | None
+    status: CaseStatus
+    opened_on: Date
+    detail: str
+    resolution: str | None
+    resolved_by: UUID | None
+    ended_on: Date | None
+    created_at: datetime
+
+
+class ResolveCaseRequest(Schema):
+    resolution: Reason = Field(description="how it was dealt with")

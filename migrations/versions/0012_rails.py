@@ -341,6 +341,7 @@ def upgrade() -> None:
     op.add_column("autopay_drafts", sa.Column("send_on", sa.Date(), nullable=True))
     op.add_column("autopay_enrolments", sa.Column("suspended_for", sa.String(length=20), nullable=True))
     op.add_column("payment_reversals", sa.Column("return_code", sa.String(length=3), nullable=True))
+    op.add_column("payment_reversals", sa.Column("follow_up", sa.String(length=20), nullable=True))
     op.add_column("payments", sa.Column("return_code", sa.String(length=3), nullable=True))
     op.create_check_constraint(
         "suspended_for",

@@ -68,8 +68,9 @@ OTHER_PATHS = {
 
 def as_sent(route: Route, body: Any) -> dict[str, Any]:
     """The arguments with which httpx sends a body as the route wants it: JSON, or a file."""
-    if "text/csv" in route.operation.get("requestBody", {}).get("content", {}):
-        return {"content": b"no such column\n", "headers": {"Content-Type": "text/csv"}}
+    for kind in ("text/csv", "text/plain"):
+        if kind in route.operation.get("requestBody", {}).get("content", {}):
+            return {"content": b"no such column\n", "headers": {"Content-Type": kind}}
     return {"json": body}
 
 

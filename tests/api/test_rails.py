@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from infra.db.models.tenancy import audit_log
 from infra.settings import Settings
-from services import rail_files
+from services import rail_files, returns
+from tests import bank
 from tests.achvalidate import Validator
 from tests.api.conftest import ApiClient, LoginAs
 from tests.conftest import MakeTenant
-from tests.rails.lender import Lender
+from tests.rails.lender import Lender, by_nacha
 from tests.services import sending
 from tests.services.lending import UowOf, counts
 from tests.workflows.platform import VAULT, Rows
@@ -106,3 +107,101 @@ async def test_files_are_listed_shown_and_read_by_who_may(
     assert achvalidate(content.content).debits == 297_47
     (read,) = await rows.all(select(audit_log).where(audit_log.c.action == "rail_file.read"))
     assert read["actor_id"] == admin.user_id
+
+
+RETURNS = "/api/v1/rail/return-files"
+
+
+async def upload(client: ApiClient, content: bytes) -> Any:
+    return await client.post(RETURNS, content=content, headers={"Content-Type": "text/plain"})
+
+
+class TestReturnFiles:
+    @pytest.fixture
+    async def lender(self, engine: AsyncEngine, settings: Settings, make_tenant: MakeTenant) -> Lender:
+        found = Lender(Rows(engine, await make_tenant(date(2020, 10, 9))), settings)
+        await by_nacha(found.rows)
+        await found.enrolled()
+        cutoff_id = await sending.due(found.rows)
+        await sending.collect(found.rows, cutoff_id)
+        async with found.rows.uow() as uow:
+            await rail_files.batch(uow, VAULT, cutoff_id)
+            await uow.commit()
+        return found
+
+    async def ours(self, lender: Lender) -> bytes:
+        (file,) = await lender.files()
+        async with lender.rows.uow() as uow:
+            return (await rail_files.content(uow, VAULT, file["id"]))[1]
+
+    async def test_from_the_upload_to_what_became_of_each_answer(self, lender: Lender, login_as: LoginAs) -> None:
+        officer = await login_as(lender.rows.tenant, "loan_officer")
+        ours = await self.ours(lender)
+        (trace,) = bank.traces(ours)
+        content = bank.answer(ours, [bank.Answer(trace, "R01")], date(2020, 10, 13))
+
+        taken = await upload(officer, content)
+        assert taken.status_code == 201, taken.text
+        file = taken.json()
+        assert (file["status"], file["pending"], file["workflow_id"]) == ("received", 1, f"rail-returns/{file['id']}")
+        again = await upload(officer, content)
+        assert (again.status_code, again.json()["id"]) == (200, file["id"])
+
+        async with lender.rows.uow() as uow:
+            for answer_id in await returns.next_answers(uow, UUID(file["id"]), 10):
+                await returns.take(uow, VAULT, answer_id)
+            await returns.progress(uow, UUID(file["id"]))
+            await uow.commit()
+
+        shown = (await officer.get(f"{RETURNS}/{file['id']}")).json()
+        assert (shown["status"], shown["posted"], shown["pending"]) == ("done", 1, 0)
+        (answer,) = shown["answers"]
+        assert (answer["code"], answer["title"], answer["outcome"]) == ("R01", "Insufficient Funds", "posted")
+        assert (answer["original_trace"], answer["amount"]) == (trace, "297.47")
+        (listed,) = (await officer.get(RETURNS)).json()["items"]
+        assert listed["posted"] == 1
+        payment = (await officer.get(f"/api/v1/payments/{answer['payment_id']}")).json()
+        assert (payment["status"], payment["return_code"]) == ("returned", "R01")
+        reversal = (await officer.get(f"/api/v1/payments/{answer['payment_id']}/reversal")).json()
+        assert (reversal["reason"], reversal["requested_by"]) == ("R01 Insufficient Funds", None)
+        process = (await officer.get(shown["status_url"])).json()
+        assert process["workflow_type"] == "RailReturnsWorkflow"
+
+    @pytest.mark.parametrize(
+        ("content", "status", "code"),
+        [
+            (b"no bank sent this", 422, "damaged_nacha_file"),
+            (b"", 422, None),
+            (b"\xff\x00" * 94, 422, "damaged_nacha_file"),
+        ],
+    )
+    async def test_what_is_no_sound_file_is_refused_and_nothing_written(
+        self, lender: Lender, login_as: LoginAs, content: bytes, status: int, code: str | None
+    ) -> None:
+        officer = await login_as(lender.rows.tenant, "loan_officer")
+        async with lender.rows.uow() as uow:
+            before = await counts(uow)
+        refused = await upload(officer, content)
+        assert refused.status_code == status, refused.text
+        assert code in (None, refused.json()["code"])
+        async with lender.rows.uow() as uow:
+            assert await counts(uow) == before
+
+    async def test_cases_are_listed_and_resolved(self, lender: Lender, login_as: LoginAs) -> None:
+        officer = await login_as(lender.rows.tenant, "loan_officer")
+        ours = await self.ours(lender)
+        content = bank.answer(ours, [bank.Answer(bank.traces(ours)[0], "R18")], date(2020, 10, 13))
+        file_id = (await upload(officer, content)).json()["id"]
+        async with lender.rows.uow() as uow:
+            for answer_id in await returns.next_answers(uow, UUID(file_id), 10):
+                await returns.take(uow, VAULT, answer_id)
+            await uow.commit()
+        (case,) = (await officer.get("/api/v1/cases?status=open")).json()["items"]
+        assert (case["kind"], case["detail"]) == ("return_to_review", "R18 Improper Effective Entry Date")
+        assert (await officer.get("/api/v1/cases?status=resolved")).json()["items"] == []
+        url = f"/api/v1/cases/{case['id']}"
+        solved = await officer.post(f"{url}/resolve", json={"resolution": "the bank had the wrong day"})
+        assert (solved.status_code, solved.json()["status"]) == (200, "resolved")
+        again = await officer.post(f"{url}/resolve", json={"resolution": "the bank had the wrong day"})
+        assert (again.status_code, again.json()["code"]) == (409, "case_ended")
+        assert (await officer.get(url)).json()["resolved_by"] == str(officer.user_id)

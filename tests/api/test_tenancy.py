@@ -22,7 +22,7 @@ from infra.db.engine import app_engine
 from infra.db.models import metadata
 from infra.db.models.payment_batches import payment_batch_rows, payment_batches
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals, payouts
-from infra.db.models.rails import rail_cutoffs, rail_files
+from infra.db.models.rails import cases, rail_cutoffs, rail_files, rail_return_files
 from infra.db.models.servicing import (
     borrower_details,
     borrowers,
@@ -161,6 +161,20 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
         id_modifier="A",
         effective_date=DAY,
     )
+    return_file = await uow.add(
+        rail_return_files,
+        sha256=MARK,
+        size=1,
+        origin=MARK[:10],
+        created_on=DAY,
+        id_modifier="A",
+        content_encrypted=MARK.encode(),
+        status="received",
+        received_on=DAY,
+    )
+    case = await uow.add(
+        cases, kind="draft_in_transit", loan_id=loan, payment_id=payment, status="open", opened_on=DAY, detail=MARK
+    )
     rejected = {"outcome": "rejected", "code": MARK, "reason": MARK}
     await uow.add(payment_batch_rows, batch_id=batch, line=2, cells=[MARK], **rejected)
     await uow.audit("test", "loan", loan, reason=MARK)
@@ -182,6 +196,8 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
         "delivery_id": delivery,
         "batch_id": batch,
         "file_id": file,
+        "return_file_id": return_file,
+        "case_id": case,
     }
 
 

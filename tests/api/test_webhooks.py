@@ -357,4 +357,4 @@ class TestFeed:
 
 def test_every_type_but_the_ping_can_be_chosen() -> None:
     assert "ping" not in SUBSCRIBABLE
-    assert len(SUBSCRIBABLE) == 15
+    assert len(SUBSCRIBABLE) == 16

@@ -16,6 +16,7 @@ from domain.events import Disbursed
 from domain.loan import state_hash
 from domain.program_form import program_to_dict
 from domain.terms import LoanTerms
+from infra.crypto import Vault
 from infra.db.metadata import metadata
 from infra.db.models.rails import rail_cutoffs, rail_entries
 from infra.db.models.servicing import (
@@ -33,12 +34,15 @@ from infra.db.models.servicing import (
 )
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
+from infra.settings import Settings
 from services import close_of_business as cob
-from services import ledger
+from services import ledger, returns
 from services.payments import PaymentRecord, RecordPayment, record
 from services.replaying import apply_event, load_loan, lock_loan
+from tests.conftest import SECRET_KEY
 from tests.domain.loans import EXAMPLE
 
+_VAULT = Vault.of(Settings(secret_key=SECRET_KEY))
 UowOf = Callable[[UUID], UnitOfWork]
 
 
@@ -109,6 +113,12 @@ async def run_date(uow_of: UowOf, tenant: UUID, on: date, *, limit: int = cob.PA
     async with uow_of(tenant) as uow:
         await cob.settle_due(uow, on)
         await uow.commit()
+    async with uow_of(tenant) as uow:
+        said = await returns.due(uow, on, limit)
+    for item in said:
+        async with uow_of(tenant) as uow:
+            await returns.take_said(uow, _VAULT, item)
+            await uow.commit()
     cursor: UUID | None = None
     while True:
         async with uow_of(tenant) as uow:
@@ -228,7 +238,7 @@ async def assert_consistent(uow: UnitOfWork, loan_id: UUID) -> None:
 
     for paid in await uow.all(select(payments).where(payments.c.loan_id == loan_id)):
         applied = ("fees_applied", "interest_applied", "principal_applied", "unapplied_amount")
-        if paid["status"] == "reversed":
+        if paid["status"] in ("reversed", "returned"):
             assert (str(paid["id"]) in result.allocations, _values(paid, applied)) == (False, (0, 0, 0, 0))
             continue
         allocation = result.allocations[str(paid["id"])]

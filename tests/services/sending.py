@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from domain.rails import CutoffProgress
+from infra.db.uow import UnitOfWork
 from infra.rails.sandbox import SandboxRail
 from services import cutoffs, rail_files, sending
 from tests.workflows.platform import VAULT, Rows
@@ -17,6 +18,11 @@ async def due(rows: Rows) -> UUID:
         await uow.commit()
     assert found is not None
     return UUID(str(found["id"]))
+
+
+async def waiting(uow: UnitOfWork) -> bool:
+    """Whether there is something for a cutoff of today."""
+    return await cutoffs.count_pending(uow, await uow.business_date()) > 0
 
 
 async def collect(rows: Rows, cutoff_id: UUID) -> CutoffProgress:

@@ -143,6 +143,7 @@ payment_reversals = tenant_table(
     Column("events_through", Integer),
     Column("nsf_fee", MinorUnits),
     Column("return_code", String(3)),
+    Column("follow_up", String(20)),
     Column("loan_reopened", Boolean),
     Column("autopay_outcome", String(20)),
     Column("autopay_enrolment_id", Uuid),

@@ -47,8 +47,10 @@ async def enrolment(uow: UnitOfWork, enrolment_id: UUID) -> RowMapping:
 
 
 async def change_enrolment(uow: UnitOfWork, enrolment_id: UUID, **values: Any) -> None:
-    """Set columns of an enrolment that is locked."""
+    """Set columns of an enrolment that is locked. What it was suspended for is forgotten with the suspension."""
     table = autopay_enrolments
+    if values.get("status", "suspended") != "suspended":
+        values["suspended_for"] = None
     await uow.execute(update(table).where(table.c.id == enrolment_id).values(updated_at=uow.recorded_at, **values))
 
 
@@ -107,6 +109,25 @@ async def has_pending_draft(uow: UnitOfWork, enrolment_id: UUID) -> bool:
     table = autopay_drafts
     waits = exists().where(table.c.enrolment_id == enrolment_id, table.c.status == str(DraftStatus.PENDING))
     return bool((await uow.execute(select(waits))).scalar_one())
+
+
+async def attempts_of(uow: UnitOfWork, draft: RowMapping) -> Sequence[RowMapping]:
+    """A draft's period: all its attempts, in order."""
+    table = autopay_drafts
+    same = (table.c.enrolment_id == draft["enrolment_id"], table.c.process_date == draft["process_date"])
+    return await uow.all(select(table).where(*same).order_by(table.c.attempt))
+
+
+async def insert_retry(uow: UnitOfWork, draft: RowMapping, send_on: date) -> None:
+    """Draft the same amount once more, from a business date on; when there is a next attempt already, it stays."""
+    again = {name: draft[name] for name in ("enrolment_id", "loan_id", "process_date", "amount")}
+    values = {**again, "attempt": draft["attempt"] + 1, "status": str(DraftStatus.PENDING), "send_on": send_on}
+    instants = {"created_at": uow.recorded_at, "updated_at": uow.recorded_at}
+    await uow.execute(
+        insert(autopay_drafts)
+        .values(tenant_id=uow.tenant_id, id=new_id(), **values, **instants)
+        .on_conflict_do_nothing(index_elements=["tenant_id", "enrolment_id", "process_date", "attempt"])
+    )
 
 
 async def insert_draft(uow: UnitOfWork, **values: Any) -> None:

@@ -73,6 +73,13 @@ async def set_reversed(uow: UnitOfWork, payment_id: UUID) -> None:
     await sync(uow, payment_allocations, "payment_id", [payment_id], {})
 
 
+async def set_returned(uow: UnitOfWork, payment_id: UUID, code: str) -> None:
+    """A payment that its bank took back, for the reason of the code, pays nothing."""
+    returned = {"status": "returned", "settlement_status": "returned", "return_code": code, **_NOTHING}
+    await uow.execute(update(payments).where(payments.c.id == payment_id).values(**returned))
+    await sync(uow, payment_allocations, "payment_id", [payment_id], {})
+
+
 async def save_allocations(uow: UnitOfWork, wanted: Mapping[UUID, Mapping[str, Allocation]], since: date) -> None:
     """Cache where the money of each payment effective from `since` on went (`wanted`: by loan, then payment id)."""
     allocations = {

@@ -7,12 +7,13 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.engine import RowMapping
 
+from domain.cases import CaseKind
 from domain.rails import EntryStatus
 from infra.db.models.processes import autopay_drafts
-from infra.db.models.rails import rail_entries
+from infra.db.models.rails import cases, rail_entries
 from infra.db.uow import UnitOfWork
 
 _IN_TRANSIT = rail_entries.c.status == str(EntryStatus.IN_TRANSIT)
@@ -49,3 +50,33 @@ async def entry(uow: UnitOfWork, entry_id: UUID, *, lock: bool = False) -> RowMa
 async def change_entry(uow: UnitOfWork, entry_id: UUID, **values: Any) -> None:
     """Set columns of an entry that is locked."""
     await uow.execute(update(rail_entries).where(rail_entries.c.id == entry_id).values(**values))
+
+
+async def of_drafts(uow: UnitOfWork, draft_ids: Sequence[UUID]) -> Sequence[RowMapping]:
+    """The entries of some drafts, in the order in which they were taken."""
+    table = rail_entries
+    return await uow.all(select(table).where(table.c.draft_id.in_(draft_ids)).order_by(table.c.id))
+
+
+async def by_trace(uow: UnitOfWork, trace_number: str) -> RowMapping | None:
+    """The newest entry that was sent with a trace number; after ten million they begin anew."""
+    table = rail_entries
+    found = select(table).where(table.c.trace_number == trace_number).order_by(table.c.id.desc()).limit(1)
+    return await uow.one_or_none(found)
+
+
+async def by_draft(uow: UnitOfWork, draft_id: UUID) -> RowMapping:
+    """The entry of a draft. Raises NotFound."""
+    return await uow.one(select(rail_entries).where(rail_entries.c.draft_id == draft_id), "entry")
+
+
+async def long_in_transit(uow: UnitOfWork, handed_over_by: date, limit: int) -> Sequence[RowMapping]:
+    """The first `limit` entries that were handed over by a date, neither settled nor came back, and have no open case."""
+    table = rail_entries
+    case = exists().where(
+        cases.c.tenant_id == table.c.tenant_id,
+        cases.c.payment_id == table.c.payment_id,
+        cases.c.kind == str(CaseKind.DRAFT_IN_TRANSIT),
+    )
+    old = select(table).where(_IN_TRANSIT, table.c.handed_over_on <= handed_over_by, ~case)
+    return await uow.all(old.order_by(table.c.id).limit(limit))

@@ -1,0 +1,184 @@
+"""What a bank's return does: the payment is taken back whatever has happened since, and what follows from the code.
+
+The caller has locked the loan, the enrolment, the draft and the entry, in this order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.engine import RowMapping
+
+from domain.ach_returns import Action, Decision, after_return, return_code
+from domain.autopay import DraftStatus, EnrolmentStatus
+from domain.calendars import add_banking_days
+from domain.cases import CaseKind
+from domain.errors import Refusal
+from domain.events import ChargedFee, FeeCharged
+from domain.happenings import Happening
+from domain.history import standing, surviving
+from domain.instruments import VerificationMethod, VerificationStatus
+from domain.loan import LoanStatus
+from domain.money import format_amount
+from domain.rails import settles_on
+from domain.reversal import ReversalStatus, ReversalStep
+from domain.shortfall import cover_shortfalls
+from domain.webhooks import WebhookType
+from infra.calendar import bank_holidays
+from infra.db.models.processes import payment_reversals
+from infra.db.repositories import autopay as drafts
+from infra.db.repositories import instruments as instrument_rows
+from infra.db.repositories import payments as payment_rows
+from infra.db.repositories import rail_entries
+from infra.db.repositories import reversals as reversal_rows
+from infra.db.uow import UnitOfWork
+from infra.ids import new_id
+from services import cases, instruments, outbox, reversals, suspensions
+from services.corrections import Corrected, Planned, events_of_payment, plan_amendments
+from services.replaying import Amendment, LockedLoan, amend, amended, today
+
+RETRY_AFTER: Final = 2
+"""Banking days from a return to the next attempt, so that the borrower's letter comes first."""
+_WITH_FEE: Final = ("R01", "R09")
+"""Only money that was not there costs the borrower the program's NSF fee."""
+_COUNTING: Final = ("processing", "completed")
+
+
+async def post(uow: UnitOfWork, loan: LockedLoan, entry: RowMapping, payment: RowMapping, code: str) -> str | None:
+    """Take a returned payment back, and do what follows. Returns None, or why a person has to look at it."""
+    known = return_code(code)
+    why = f"{code} {known.title}"
+    if payment["status"] not in _COUNTING:
+        await _review(uow, loan, payment, f"{why}: the payment is {payment['status']} already")
+        return f"the payment is {payment['status']} already"
+    decision = await _decide(uow, entry, code)
+    try:
+        async with uow.connection.begin_nested():
+            await _reverse(uow, loan, payment, code, why, decision.action)
+    except Refusal as refusal:
+        await _review(uow, loan, payment, f"{why}: it cannot be posted: {refusal.detail}")
+        return refusal.detail[:500]
+    await _follow(uow, loan, entry, payment, decision)
+    return None
+
+
+async def _reverse(uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, code: str, why: str, action: Action) -> None:
+    """The reversal that the bank asks for: nobody approves it, it is posted."""
+    pending = await reversal_rows.latest_of(uow, payment["id"], lock=True)
+    if pending is not None and pending["status"] == ReversalStatus.PENDING_APPROVAL:
+        await _overtake(uow, pending, why)
+    fee = loan.terms.program.nsf_fee if code in _WITH_FEE else None
+    corrected = await _take_back(uow, loan, payment, code, why, fee)
+    reversal_id = new_id()
+    before, after = corrected.correction.before.status, corrected.correction.after.status
+    on = await today(uow, loan)
+    await uow.add(
+        payment_reversals,
+        id=reversal_id,
+        payment_id=payment["id"],
+        loan_id=loan.id,
+        amount=payment["amount"],
+        reason=why,
+        assess_nsf_fee=bool(fee),
+        status=str(ReversalStatus.APPLIED),
+        step=str(ReversalStep.AUTOPAY),
+        step_since=uow.recorded_at,
+        requested_on=on,
+        applied_on=on,
+        effective_date=payment["effective_date"],
+        events_through=loan.last_number,
+        nsf_fee=fee or None,
+        return_code=code,
+        follow_up=str(action),
+        loan_reopened=before is LoanStatus.PAID_OFF and after is not LoanStatus.PAID_OFF,
+        created_at=uow.recorded_at,
+        updated_at=uow.recorded_at,
+    )
+    await reversals.start(uow, reversal_id, loan.id, corrected)
+
+
+async def _take_back(
+    uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, code: str, why: str, fee: int | None
+) -> Corrected:
+    """The history without the payment. A refund or an application of money that is gone now is covered: the borrower owes
+    it."""
+    plan = await _plan(uow, loan, payment, fee)
+    await amend(uow, loan, plan.amendments, why)
+    await payment_rows.set_returned(uow, payment["id"], code)
+    before = {"status": payment["status"]}
+    after = {"status": "returned", "return_code": code, "loan_id": str(loan.id)}
+    await uow.audit("payment.returned", "payment", payment["id"], before=before, after=after, reason=why)
+    data = {"return_code": code, "amount": format_amount(payment["amount"])}
+    happening = Happening(WebhookType.PAYMENT_RETURNED, data, str(payment["id"]))
+    await outbox.tell(uow, [(loan.id, loan.last_number, happening)], has_listeners=loan.row["has_listeners"])
+    return plan.corrected
+
+
+async def _plan(uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, fee: int | None) -> Planned:
+    received, _ = events_of_payment(loan, payment["id"])
+    on = await today(uow, loan)
+    at = {record.position: record for record in standing(loan.records).values()}
+    amendments = [Amendment(None, received.effective_date, received)]
+    others = surviving([*loan.records, *amended(uow, loan, amendments, on)])
+    for position, body in cover_shortfalls(loan.terms, others, on).items():
+        amendments.append(Amendment(body, at[position].effective_date, at[position]))
+    if fee:
+        amendments.append(Amendment(FeeCharged(str(payment["id"]), ChargedFee.NSF, fee), on))
+    return await plan_amendments(uow, loan, amendments)
+
+
+async def _overtake(uow: UnitOfWork, pending: RowMapping, why: str) -> None:
+    """The bank is quicker than the second person: the reversal that waited is not needed any more."""
+    values = {"status": str(ReversalStatus.REJECTED), "step": str(ReversalStep.DONE), "step_since": uow.recorded_at}
+    decided = {"decided_at": uow.recorded_at, "finished_at": uow.recorded_at, "decision_reason": f"returned: {why}"}
+    await reversal_rows.change(uow, pending["id"], **values, **decided)
+    before, after = {"status": pending["status"]}, {"status": values["status"]}
+    await uow.audit("payment_reversal.overtaken", "payment_reversal", pending["id"], before=before, after=after, reason=why)
+    await reversals.tell(uow, pending["id"])
+
+
+async def _decide(uow: UnitOfWork, entry: RowMapping, code: str) -> Decision:
+    """What follows from a code, by the attempts there were so far."""
+    draft = await drafts.draft(uow, entry["draft_id"])
+    attempts = await rail_entries.of_drafts(uow, [row["id"] for row in await drafts.attempts_of(uow, draft)])
+    dates = [row["settled_on"] or row["settles_on"] or row["handed_over_on"] for row in attempts]
+    retry_on = await _retry_on(uow)
+    known: Sequence[date] = [on for on in dates if on is not None] or [await uow.business_date()]
+    return after_return(code, known, earliest=settles_on(retry_on, bank_holidays()))
+
+
+async def _retry_on(uow: UnitOfWork) -> date:
+    return add_banking_days(await uow.business_date(), RETRY_AFTER, bank_holidays())
+
+
+async def _follow(uow: UnitOfWork, loan: LockedLoan, entry: RowMapping, payment: RowMapping, decision: Decision) -> None:
+    draft = await drafts.draft(uow, entry["draft_id"])
+    await drafts.change_draft(uow, draft["id"], status=str(DraftStatus.FAILED), reason=decision.reason[:200])
+    enrolment = await drafts.lock_enrolment(uow, draft["enrolment_id"])
+    match decision.action:
+        case Action.RETRY if enrolment["status"] in (EnrolmentStatus.ACTIVE, EnrolmentStatus.COMPLETED):
+            await drafts.insert_retry(uow, draft, await _retry_on(uow))
+        case Action.CORRECT_INSTRUMENT:
+            await _fail_instrument(uow, entry["payment_instrument_id"], decision.reason)
+        case Action.REVIEW | Action.DECEASED:
+            await _review(uow, loan, payment, decision.reason)
+        case _:
+            pass
+    if decision.suspends:
+        await suspensions.suspend(uow, enrolment, decision.action, decision.reason)
+
+
+async def _fail_instrument(uow: UnitOfWork, instrument_id: UUID, reason: str) -> None:
+    """Let nothing more be drafted from an account that cannot be; one that is removed stays as it is."""
+    row = await instrument_rows.hold(uow, instrument_id)
+    if row is None or row["removed_at"] is not None or row["verification_status"] == VerificationStatus.FAILED:
+        return
+    failed = (VerificationStatus.FAILED, VerificationMethod.MANUAL, reason)
+    await instruments.set_verification(uow, row["borrower_id"], instrument_id, *failed)
+
+
+async def _review(uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, detail: str) -> None:
+    await cases.open_once(uow, CaseKind.RETURN_TO_REVIEW, loan.id, payment["id"], detail)
