@@ -38,40 +38,65 @@ from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services import cases, instruments, outbox, reversals, suspensions
 from services.corrections import Corrected, Planned, events_of_payment, plan_amendments
-from services.replaying import Amendment, LockedLoan, amend, amended, today
+from services.replaying import Amendment, LockedLoan, amend, amended, lock_loan, today
 
 RETRY_AFTER: Final = 2
 """Banking days from a return to the next attempt, so that the borrower's letter comes first."""
 _WITH_FEE: Final = ("R01", "R09")
 """Only money that was not there costs the borrower the program's NSF fee."""
 _COUNTING: Final = ("processing", "completed")
+_RETRYING: Final = (EnrolmentStatus.ACTIVE, EnrolmentStatus.COMPLETED)
+"""Also one that ended because nothing was left to draft: what came back was authorized."""
 
 
 async def post(uow: UnitOfWork, loan: LockedLoan, entry: RowMapping, payment: RowMapping, code: str) -> str | None:
     """Take a returned payment back, and do what follows. Returns None, or why a person has to look at it."""
-    known = return_code(code)
-    why = f"{code} {known.title}"
+    why = f"{code} {return_code(code).title}"
     if payment["status"] not in _COUNTING:
         await _review(uow, loan, payment, f"{why}: the payment is {payment['status']} already")
         return f"the payment is {payment['status']} already"
-    decision = await _decide(uow, entry, code)
-    try:
-        async with uow.connection.begin_nested():
-            await _reverse(uow, loan, payment, code, why, decision.action)
-    except Refusal as refusal:
-        await _review(uow, loan, payment, f"{why}: it cannot be posted: {refusal.detail}")
-        return refusal.detail[:500]
-    await _follow(uow, loan, entry, payment, decision)
+    draft = await drafts.draft(uow, entry["draft_id"])
+    enrolment = await drafts.enrolment(uow, draft["enrolment_id"])
+    decision = await _decide(uow, draft, enrolment, code)
+    fee = loan.terms.program.nsf_fee if code in _WITH_FEE else None
+    refused = await _reverse(uow, loan, payment, code, why, decision.action, fee)
+    if refused is not None and fee:  # a fee that cannot be charged now is no reason to keep what the bank took
+        loan = await lock_loan(uow, loan.id)  # as it was before the attempt
+        refused = await _reverse(uow, loan, payment, code, why, decision.action, None)
+    if refused is not None:
+        await _review(uow, loan, payment, f"{why}: it cannot be posted: {refused}")
+        return refused[:500]
+    await _follow(uow, loan, entry, payment, draft, enrolment, decision)
     return None
 
 
-async def _reverse(uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, code: str, why: str, action: Action) -> None:
-    """The reversal that the bank asks for: nobody approves it, it is posted."""
-    pending = await reversal_rows.latest_of(uow, payment["id"], lock=True)
-    if pending is not None and pending["status"] == ReversalStatus.PENDING_APPROVAL:
-        await _overtake(uow, pending, why)
-    fee = loan.terms.program.nsf_fee if code in _WITH_FEE else None
-    corrected = await _take_back(uow, loan, payment, code, why, fee)
+async def _reverse(
+    uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, code: str, why: str, action: Action, fee: int | None
+) -> str | None:
+    """The reversal that the bank asks for: nobody approves it, it is posted. Returns why it cannot be."""
+    try:
+        async with uow.connection.begin_nested():
+            plan = await _plan(uow, loan, payment, fee)
+            pending = await reversal_rows.latest_of(uow, payment["id"], lock=True)
+            if pending is not None and pending["status"] == ReversalStatus.PENDING_APPROVAL:
+                await _overtake(uow, pending, why)
+            await _take_back(uow, loan, payment, plan, code, why)
+            await _record(uow, loan, payment, plan.corrected, code, why, action, fee)
+    except Refusal as refusal:
+        return refusal.detail
+    return None
+
+
+async def _record(
+    uow: UnitOfWork,
+    loan: LockedLoan,
+    payment: RowMapping,
+    corrected: Corrected,
+    code: str,
+    why: str,
+    action: Action,
+    fee: int | None,
+) -> None:
     reversal_id = new_id()
     before, after = corrected.correction.before.status, corrected.correction.after.status
     on = await today(uow, loan)
@@ -100,12 +125,7 @@ async def _reverse(uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, code:
     await reversals.start(uow, reversal_id, loan.id, corrected)
 
 
-async def _take_back(
-    uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, code: str, why: str, fee: int | None
-) -> Corrected:
-    """The history without the payment. A refund or an application of money that is gone now is covered: the borrower owes
-    it."""
-    plan = await _plan(uow, loan, payment, fee)
+async def _take_back(uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, plan: Planned, code: str, why: str) -> None:
     await amend(uow, loan, plan.amendments, why)
     await payment_rows.set_returned(uow, payment["id"], code)
     before = {"status": payment["status"]}
@@ -114,10 +134,11 @@ async def _take_back(
     data = {"return_code": code, "amount": format_amount(payment["amount"])}
     happening = Happening(WebhookType.PAYMENT_RETURNED, data, str(payment["id"]))
     await outbox.tell(uow, [(loan.id, loan.last_number, happening)], has_listeners=loan.row["has_listeners"])
-    return plan.corrected
 
 
 async def _plan(uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, fee: int | None) -> Planned:
+    """The history without the payment. A refund or an application of money that is gone now is covered: the borrower owes
+    it."""
     received, _ = events_of_payment(loan, payment["id"])
     on = await today(uow, loan)
     at = {record.position: record for record in standing(loan.records).values()}
@@ -140,26 +161,33 @@ async def _overtake(uow: UnitOfWork, pending: RowMapping, why: str) -> None:
     await reversals.tell(uow, pending["id"])
 
 
-async def _decide(uow: UnitOfWork, entry: RowMapping, code: str) -> Decision:
-    """What follows from a code, by the attempts there were so far."""
-    draft = await drafts.draft(uow, entry["draft_id"])
+async def _decide(uow: UnitOfWork, draft: RowMapping, enrolment: RowMapping, code: str) -> Decision:
+    """What follows from a code, by the attempts so far. Nothing is tried again for an autopay that was stopped."""
     attempts = await rail_entries.of_drafts(uow, [row["id"] for row in await drafts.attempts_of(uow, draft)])
     dates = [row["settled_on"] or row["settles_on"] or row["handed_over_on"] for row in attempts]
-    retry_on = await _retry_on(uow)
     known: Sequence[date] = [on for on in dates if on is not None] or [await uow.business_date()]
-    return after_return(code, known, earliest=settles_on(retry_on, bank_holidays()))
+    decision = after_return(code, known, earliest=settles_on(await _retry_on(uow), bank_holidays()))
+    if decision.action is Action.RETRY and enrolment["status"] not in _RETRYING:
+        return Decision(Action.STOP_ITEM, f"{decision.reason}: the autopay is {enrolment['status']}")
+    return decision
 
 
 async def _retry_on(uow: UnitOfWork) -> date:
     return add_banking_days(await uow.business_date(), RETRY_AFTER, bank_holidays())
 
 
-async def _follow(uow: UnitOfWork, loan: LockedLoan, entry: RowMapping, payment: RowMapping, decision: Decision) -> None:
-    draft = await drafts.draft(uow, entry["draft_id"])
+async def _follow(
+    uow: UnitOfWork,
+    loan: LockedLoan,
+    entry: RowMapping,
+    payment: RowMapping,
+    draft: RowMapping,
+    enrolment: RowMapping,
+    decision: Decision,
+) -> None:
     await drafts.change_draft(uow, draft["id"], status=str(DraftStatus.FAILED), reason=decision.reason[:200])
-    enrolment = await drafts.lock_enrolment(uow, draft["enrolment_id"])
     match decision.action:
-        case Action.RETRY if enrolment["status"] in (EnrolmentStatus.ACTIVE, EnrolmentStatus.COMPLETED):
+        case Action.RETRY:
             await drafts.insert_retry(uow, draft, await _retry_on(uow))
         case Action.CORRECT_INSTRUMENT:
             await _fail_instrument(uow, entry["payment_instrument_id"], decision.reason)

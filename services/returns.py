@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as once
 from sqlalchemy.engine import RowMapping
 
 from domain.ach_changes import Correction, corrected
@@ -55,20 +56,22 @@ async def upload(uow: UnitOfWork, vault: Vault, content: bytes) -> tuple[UUID, b
         return known["id"], False
     parsed = parse_returns(content)
     file_id = new_id()
-    await uow.add(
-        rail_return_files,
-        id=file_id,
-        sha256=digest,
-        size=len(content),
-        origin=parsed.origin,
-        created_on=parsed.created_on,
-        id_modifier=parsed.id_modifier,
-        content_encrypted=vault.encrypt(content.decode(_TEXT), _place(uow, "return_files", file_id)),
-        status="received",
-        received_on=await uow.business_date(),
-        created_by=uow.actor.id,
-        created_at=uow.recorded_at,
-    )
+    values = {
+        "sha256": digest,
+        "size": len(content),
+        "origin": parsed.origin,
+        "created_on": parsed.created_on,
+        "id_modifier": parsed.id_modifier,
+        "content_encrypted": vault.encrypt(content.decode(_TEXT), _place(uow, "return_files", file_id)),
+        "status": "received",
+        "received_on": await uow.business_date(),
+        "created_by": uow.actor.id,
+        "created_at": uow.recorded_at,
+    }
+    own = {"tenant_id": uow.tenant_id, "id": file_id}
+    added = await uow.execute(once(rail_return_files).values(**own, **values).on_conflict_do_nothing())
+    if not added.rowcount:  # somebody else uploads it at this moment
+        return await upload(uow, vault, content)
     rows = list(_answers(uow, vault, parsed, file_id))
     if rows:
         await uow.execute(insert(rail_answers), rows)

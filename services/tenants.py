@@ -20,7 +20,7 @@ from infra.db.models.tenancy import business_days, tenant_directory, tenants
 from infra.db.uow import Actor, ActorKind, UnitOfWork
 from infra.ids import new_id
 from infra.settings import BusinessMode
-from services import dates
+from services import cutoffs, dates
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.ASCII)
@@ -106,6 +106,7 @@ async def change_settings(
     before = {name: _json(name, row[name]) for name in changed}
     if "zone" in changed and row["mode"] == BusinessMode.LIVE:
         await dates.follow_calendar(uow, changed["zone"])
+        await cutoffs.look_again(uow)
     after = {name: _json(name, value) for name, value in changed.items()}
     await uow.audit("tenant.changed", "tenant", uow.tenant_id, before=before, after=after, reason=reason)
 

@@ -66,6 +66,62 @@ def test_two_instruments_that_look_the_same_stay_and_are_unverified(old: tuple[s
         assert kept == [("unverified", None, None)] * 4
 
 
+def test_what_the_sandbox_rail_had_taken_and_not_settled_goes_on_as_an_entry(old: tuple[str, str]) -> None:
+    name, url = old
+    with psycopg.connect(os.environ[SERVER], dbname=name, autocommit=True) as admin:
+        tenants = [new_id() for _ in range(2)]
+        drafts = [_in_transit(admin, tenant) for tenant in tenants]
+    command.upgrade(alembic_config(url), "head")
+    with psycopg.connect(os.environ[SERVER], dbname=name, autocommit=True) as admin:
+        found = admin.execute(
+            "SELECT e.tenant_id, e.draft_id, e.amount, e.status, e.settles_on, c.status FROM rail_entries e"
+            " JOIN rail_cutoffs c ON c.id = e.cutoff_id ORDER BY e.tenant_id"
+        ).fetchall()
+        expected = [
+            (tenant, draft, 84, "in_transit", DAY, "acknowledged") for tenant, draft in zip(tenants, drafts, strict=True)
+        ]
+        assert found == sorted(expected)
+        forced = "SELECT count(*) FROM pg_class WHERE relname IN ('payments', 'autopay_drafts') AND relforcerowsecurity"
+        assert admin.execute(forced).fetchone() == (2,)
+
+
+def _in_transit(admin: psycopg.Connection[object], tenant: object) -> object:
+    """A draft that the rail has taken, and one that has settled; returns the first."""
+    _loans(admin, tenant)
+    _instruments(admin, tenant)
+    loan = admin.execute("SELECT id FROM loans WHERE tenant_id = %s AND status = 'active'", (tenant,)).fetchone()
+    account = admin.execute("SELECT id FROM payment_instruments WHERE tenant_id = %s LIMIT 1", (tenant,)).fetchone()
+    assert loan is not None
+    assert account is not None
+    enrolment, result = new_id(), None
+    admin.execute(
+        "INSERT INTO autopay_enrolments (tenant_id, id, loan_id, payment_instrument_id, status, amount_type, start_date)"
+        " VALUES (%s, %s, %s, %s, 'active', 'next_due', %s)",
+        (tenant, enrolment, loan[0], account[0], DAY),
+    )
+    for month, settled_at in ((10, None), (11, "2020-11-10")):
+        payment, draft = new_id(), new_id()
+        admin.execute(
+            "INSERT INTO payments (tenant_id, id, loan_id, payment_instrument_id, amount, payment_method, status,"
+            " settlement_status, source, effective_date, recorded_business_date, principal_applied, interest_applied,"
+            " fees_applied, unapplied_amount)"
+            " VALUES (%s, %s, %s, %s, 84, 'ach', 'processing', 'in_transit', 'autopay', %s, %s, 84, 0, 0, 0)",
+            (tenant, payment, loan[0], account[0], DAY, DAY),
+        )
+        admin.execute(
+            "INSERT INTO autopay_drafts (tenant_id, id, enrolment_id, loan_id, process_date, attempt, amount, status,"
+            " payment_id) VALUES (%s, %s, %s, %s, %s, 1, 84, 'sent', %s)",
+            (tenant, draft, enrolment, loan[0], date(2020, month, 9), payment),
+        )
+        admin.execute(
+            "INSERT INTO rail_transfers (tenant_id, id, draft_id, amount, accepted_on, settles_on, settled_at)"
+            " VALUES (%s, %s, %s, 84, %s, %s, %s)",
+            (tenant, new_id(), draft, DAY, DAY, settled_at),
+        )
+        result = result or draft
+    return result
+
+
 def _instruments(admin: psycopg.Connection[object], tenant: object) -> None:
     """A borrower who gave the same account twice."""
     borrower = new_id()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -19,14 +19,14 @@ from temporalio.worker import Worker
 from activities.registry import activities
 from domain.autopay import process_instant
 from domain.calendars import add_months, next_banking_day
-from domain.rails import cutoff_instant
+from domain.rails import RailSettings, cutoff_instant
 from infra.calendar import bank_holidays
 from infra.db.models.processes import autopay_enrolments, workflow_intents
 from infra.db.models.tenancy import tenants
 from infra.notifier import Notifier
 from infra.settings import Settings
 from infra.temporal import Temporal
-from services import autopay, drafts
+from services import autopay, drafts, rail_settings
 from services.intents import Delivery
 from tests.conftest import MakeTenant
 from tests.domain.loans import EXAMPLE
@@ -159,6 +159,32 @@ async def test_a_draft_prepared_after_the_cutoff_goes_in_the_next_days(
     await until(following + timedelta(minutes=1))
     assert (await acknowledged(live.cutoff(tenant, day + timedelta(days=1))))["sent"] == 1
     assert [row["status"] for enrolment in (first, second) for row in await rows.drafts(enrolment)] == ["sent", "sent"]
+
+
+async def test_a_cutoff_whose_hour_is_changed_waits_for_the_new_one(
+    live: Platform, skipping: WorkflowEnvironment, make_tenant: MakeTenant
+) -> None:
+    day = (await skipping.get_current_time()).astimezone(ZoneInfo(ZONE)).date() + timedelta(days=40)
+    tenant = await make_tenant(day)
+    await make_live(live, tenant)
+    rows = live.rows(tenant)
+    loan = await rows.borrowed(replace(EXAMPLE, contract_date=add_months(day, -1), first_due_date=day))
+    async with rows.uow() as uow:
+        enrolment_id = await autopay.enrol(uow, autopay.Enrol(loan.loan_id, loan.instrument_id))
+        await uow.execute(update(autopay_enrolments).values(next_process_date=day))
+        await drafts.prepare_draft(uow, enrolment_id, day)
+        await uow.execute(update(autopay_enrolments).values(next_process_date=day + timedelta(days=30)))
+        await uow.commit()
+    await live.delivery.run_once()
+
+    await live.act(tenant, lambda uow: rail_settings.change(uow, RailSettings(cutoff_time=time(20)), None))
+    await live.delivery.run_once()
+
+    await skipping.sleep(cutoff_instant(day, ZONE, time(19)) - await skipping.get_current_time())
+    assert [row["status"] for row in await rows.drafts(enrolment_id)] == ["pending"]
+    await skipping.sleep(timedelta(hours=1, minutes=1))
+    assert (await acknowledged(live.cutoff(tenant, day)))["sent"] == 1
+    await histories.keep("RailCutoffWorkflow.changed_hour", live.cutoff(tenant, day))
 
 
 async def test_a_cutoff_waits_a_little_for_autopays_that_are_late(
