@@ -11,6 +11,7 @@ from activities.contracts import CutoffRef, ReturnFileRef, ReturnsProgress
 from activities.step import step
 from domain.rails import CutoffPlan, CutoffProgress, RailKind
 from infra.crypto import Vault
+from infra.rails import Rail
 from infra.rails.nacha import NachaRail
 from infra.rails.sandbox import SandboxRail
 from infra.settings import Settings
@@ -56,10 +57,12 @@ class RailActivities:
             return
         kind, batch = found
         if kind is RailKind.NACHA:  # not in a transaction: storing takes as long as it takes
-            settles_on = await self._bank().hand_over(batch)
+            bank: Rail = self._bank()
+            settles_on = await bank.hand_over(batch)
         async with step(self._engine, request.tenant_id) as uow:
             if kind is RailKind.SANDBOX:
-                settles_on = await SandboxRail(uow).hand_over(batch)
+                sandbox: Rail = SandboxRail(uow)
+                settles_on = await sandbox.hand_over(batch)
             else:
                 await rail_files.mark_stored(uow, request.cutoff_id)
             await cutoffs.acknowledge(uow, request.cutoff_id, settles_on)

@@ -32,8 +32,9 @@ async def open_once(uow: UnitOfWork, kind: CaseKind, loan_id: UUID, payment_id: 
             updated_at=uow.recorded_at,
         )
         .on_conflict_do_nothing()
+        .returning(cases.c.id)
     )
-    if added.rowcount:
+    if added.one_or_none() is not None:
         after = {"kind": str(kind), "loan_id": str(loan_id), "payment_id": str(payment_id), "detail": detail[:500]}
         await uow.audit("case.opened", "case", case_id, after=after)
 

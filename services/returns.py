@@ -69,8 +69,8 @@ async def upload(uow: UnitOfWork, vault: Vault, content: bytes) -> tuple[UUID, b
         "created_at": uow.recorded_at,
     }
     own = {"tenant_id": uow.tenant_id, "id": file_id}
-    added = await uow.execute(once(rail_return_files).values(**own, **values).on_conflict_do_nothing())
-    if not added.rowcount:  # somebody else uploads it at this moment
+    new = once(rail_return_files).values(**own, **values).on_conflict_do_nothing().returning(rail_return_files.c.id)
+    if (await uow.execute(new)).one_or_none() is None:  # somebody else uploads it at this moment
         return await upload(uow, vault, content)
     rows = list(_answers(uow, vault, parsed, file_id))
     if rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from uuid import UUID
 
@@ -11,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from infra.settings import Settings
 from infra.storage import ObjectStore
+from services import rail_files as files
+from tests.achvalidate import Validator, why_absent
 from tests.conftest import MakeTenant
 from tests.objects import gateway
 from tests.rails.lender import Lender, by_nacha
-from tests.workflows.platform import Rows
+from tests.workflows.platform import VAULT, Rows
 
 DUE = date(2020, 10, 9)
 
@@ -30,9 +32,18 @@ def storing(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture
-async def lender(engine: AsyncEngine, storing: Settings, make_tenant: MakeTenant) -> Lender:
-    """A lender on the first due date of the example loan, whose drafts go out as NACHA files."""
+async def lender(
+    engine: AsyncEngine, storing: Settings, make_tenant: MakeTenant, request: pytest.FixtureRequest
+) -> AsyncIterator[Lender]:
+    """A lender on the first due date of the example loan, whose drafts go out as NACHA files. Where there is a validator,
+    every file that a test has made must be valid."""
+    validator: Validator | None = None if why_absent() else request.getfixturevalue("achvalidate")
     tenant: UUID = await make_tenant(DUE)
     found = Lender(Rows(engine, tenant), storing)
     await by_nacha(found.rows)
-    return found
+    yield found
+    for file in await found.files():
+        async with found.rows.uow() as uow:
+            _, content = await files.content(uow, VAULT, file["id"])
+        if validator is not None:
+            validator(content)

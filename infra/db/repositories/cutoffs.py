@@ -56,10 +56,9 @@ async def add_cutoff(uow: UnitOfWork, on: date, number: int) -> UUID | None:
     """Open a cutoff; None when somebody else just did. Waits for whoever is about to."""
     cutoff_id = new_id()
     values = {"business_date": on, "number": number, "status": str(CutoffStatus.OPEN), "created_at": uow.recorded_at}
-    added = await uow.execute(
-        insert(rail_cutoffs).values(tenant_id=uow.tenant_id, id=cutoff_id, **values).on_conflict_do_nothing()
-    )
-    return cutoff_id if added.rowcount else None
+    once = insert(rail_cutoffs).values(tenant_id=uow.tenant_id, id=cutoff_id, **values).on_conflict_do_nothing()
+    added = (await uow.execute(once.returning(rail_cutoffs.c.id))).scalar_one_or_none()
+    return None if added is None else cutoff_id
 
 
 async def change_cutoff(uow: UnitOfWork, cutoff_id: UUID, **values: Any) -> None:
