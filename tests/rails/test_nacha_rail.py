@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import date
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from infra.rails.nacha import NachaRail
 from infra.storage import ObjectStore
 from services import autopay, instruments, rail_files
 from tests.achvalidate import Valid, Validator
+from tests.domain.loans import EXAMPLE
 from tests.rails.lender import Lender
 from tests.services.lending import assert_consistent, pay
 from tests.workflows.platform import VAULT
@@ -142,6 +144,26 @@ async def test_a_loan_paid_off_by_hand_while_its_draft_is_in_transit_is_not_over
     assert (row["status"], row["principal_balance"], row["unapplied_balance"]) == ("paid_off", 0, 0)
     assert sum(payment["amount"] for payment in await lender.rows.payments(loan.loan_id)) == left + 297_47
     assert len(await lender.rows.drafts(enrolment_id)) == 1
+
+
+async def test_the_odd_final_amount_is_drafted_exactly(lender: Lender) -> None:
+    """A loan of two instalments; the second is a cent or more off the first."""
+    terms = replace(EXAMPLE, principal=100_01, periods=2)
+    loan = await lender.borrowed(terms=terms)
+    enrolment_id = await lender.enrol(loan)
+    await lender.prepare(enrolment_id)
+    await lender.cutoff()
+    await lender.move_to(date(2020, 11, 9))
+    await lender.prepare(enrolment_id)
+    await lender.cutoff()
+    await lender.move_to(date(2020, 11, 12))
+
+    paid = [payment["amount"] for payment in await lender.rows.payments(loan.loan_id)]
+    first, last = await lender.files()
+    assert [first["amount"], last["amount"]] == paid
+    assert paid[0] != paid[1]
+    row = await lender.rows.loan(loan.loan_id)
+    assert (row["status"], row["principal_balance"], row["unapplied_balance"]) == ("paid_off", 0, 0)
 
 
 async def test_an_account_of_which_only_a_processors_token_is_held_is_not_in_a_file(lender: Lender) -> None:
