@@ -1,13 +1,11 @@
-"""Autopay: which states an enrolment may take, when it drafts, and how much.
+"""Autopay: which states an enrolment may take, what its process waits for, and when a returned draft is tried again.
 
-A draft belongs to a due date. It goes out on that date or, where that is no banking day, on the next one (never
-earlier), and counts as paid on the due date, so that a holiday of ours is never a late payment of the borrower's.
+When it drafts is in domain/cadence.py, how much in domain/draft_amounts.py, the decision in domain/drafting.py.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -15,9 +13,9 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from domain.calendars import next_banking_day
+from domain.calendars import add_banking_days
 from domain.errors import InvalidInput, WrongState
-from domain.loan import LoanState
+from domain.rails import CUTOFF_TIME
 
 PROCESS_HOUR: Final = 6
 """Local hour at which live drafts begin to go out."""
@@ -35,7 +33,7 @@ class EnrolmentStatus(StrEnum):
 
 
 OPEN: Final = (EnrolmentStatus.ACTIVE, EnrolmentStatus.PAUSED, EnrolmentStatus.SUSPENDED)
-"""A loan has at most one enrolment in one of these, by constraint."""
+"""A loan has at most one autopay in one of these, by constraint; recurring payments of a fixed amount beside it."""
 
 
 class EnrolmentAction(StrEnum):
@@ -50,11 +48,11 @@ class EnrolmentAction(StrEnum):
     REINSTATE = "reinstate"
 
 
-class AmountType(StrEnum):
-    """`next_due`: what brings the loan current through the due date. `static`: a fixed amount."""
+class EnrolmentKind(StrEnum):
+    """`autopay`: at most one open a loan. `recurring`: a fixed amount beside it, as many as the borrower wants."""
 
-    NEXT_DUE = "next_due"
-    STATIC = "static"
+    AUTOPAY = "autopay"
+    RECURRING = "recurring"
 
 
 class DraftStatus(StrEnum):
@@ -78,8 +76,9 @@ _TRANSITIONS: Final[dict[EnrolmentAction, tuple[tuple[EnrolmentStatus, ...], Enr
 _BY_PEOPLE: Final = (EnrolmentAction.PAUSE, EnrolmentAction.RESUME, EnrolmentAction.CANCEL)
 
 
-def after(status: EnrolmentStatus, action: EnrolmentAction) -> EnrolmentStatus:
-    """The status `action` leads to. Raises WrongState, naming the actions this status allows."""
+def after(status: EnrolmentStatus, action: EnrolmentAction, what: str = "autopay") -> EnrolmentStatus:
+    """The status `action` leads to; `what` is its name in a refusal. Raises WrongState, naming the actions this status
+    allows."""
     allowed_from, target = _TRANSITIONS[action]
     if status in allowed_from:
         return target
@@ -87,56 +86,22 @@ def after(status: EnrolmentStatus, action: EnrolmentAction) -> EnrolmentStatus:
     allowed = [name for name in allowed if name in _BY_PEOPLE]
     can = f"it can be: {', '.join(allowed)}" if allowed else "nothing further can be done with it"
     raise WrongState(
-        f"The autopay is {status}, so {action} is refused; {can}.",
+        f"The {what} is {status}, so {action} is refused; {can}.",
         state=str(status),
         allowed=allowed,
         code="autopay_wrong_state",
     )
 
 
-def check_terms(amount_type: AmountType, amount: int | None, start: date, end: date | None, business_date: date) -> None:
-    """Refuse (InvalidInput, with the field) terms of an enrolment that cannot be meant. `amount` in minor units."""
-    if amount_type is AmountType.STATIC and (amount is None or amount <= 0):
-        raise InvalidInput.at("/amount", "a static autopay needs an amount above 0.00")
-    if amount_type is AmountType.NEXT_DUE and amount is not None:
-        raise InvalidInput.at("/amount", "must be left out when the amount follows what is due (next_due)")
-    if start < business_date:
-        raise InvalidInput.at("/start_date", f"must not be before the business date {business_date}")
-    if end is not None and end < start:
-        raise InvalidInput.at("/end_date", f"must not be before the start date {start}")
-
-
-def next_process_date(due_dates: Iterable[date], not_before: date, holidays: frozenset[date]) -> date | None:
-    """The first date, not before the given one, on which a draft for one of these due dates goes out."""
-    dates = (next_banking_day(due, holidays) for due in sorted(due_dates))
-    return next((day for day in dates if day >= not_before), None)
-
-
-def due_date_of(process_date: date, due_dates: Iterable[date], holidays: frozenset[date]) -> date:
-    """The due date a process date stands for: the latest whose draft has gone out by then. A process date without one
-    (the schedule has changed since) stands for itself."""
-    passed = [due for due in due_dates if due <= process_date and next_banking_day(due, holidays) <= process_date]
-    latest = max(passed, default=process_date)
-    return latest if next_banking_day(latest, holidays) == process_date else process_date
-
-
-def process_instant(process_date: date, zone: str, key: UUID) -> datetime:
-    """When (UTC) a live tenant's draft goes out: from 06:00 in the tenant's zone, spread over two hours by the hash of
-    the enrolment's id, so that it is the same at every replay and through every change of daylight saving."""
+def process_instant(process_date: date, zone: str, key: UUID, at: time | None = None) -> datetime:
+    """When (UTC) a live tenant's draft is due: at the time of day `at` in the tenant's zone; without one from 06:00 on,
+    spread over two hours by the hash of the enrolment's id, so that it is the same at every replay. Once on each day,
+    through every change of daylight saving: a time a day leaves out comes that much later, of one it has twice the first."""
+    if at is not None:
+        return datetime.combine(process_date, at, ZoneInfo(zone)).astimezone(UTC)
     share = int.from_bytes(hashlib.sha256(key.bytes).digest()[:4], "big") / 2**32
     local = datetime.combine(process_date, time(PROCESS_HOUR), ZoneInfo(zone)) + SPREAD * share
     return local.astimezone(UTC)
-
-
-def owed_through(state: LoanState, due_date: date) -> int:
-    """What brings a loan current through `due_date` (not after the state), in minor units: what is unpaid of the
-    instalments due until then, and the fees the waterfall takes on the way. 0 when those instalments are paid: fees
-    alone are not drafted."""
-    unpaid = {row.due_date: row.payment - row.principal_paid - row.interest_paid for row in state.instalments}
-    if not any(amount for due, amount in unpaid.items() if due <= due_date):
-        return 0
-    later = (due for due in unpaid if due > due_date and (due < state.as_of or due == state.next_due_date))
-    return state.next_due_amount - sum(unpaid[due] for due in later)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,24 +133,33 @@ class PreparedDraft:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """How much to draft, in minor units; 0 with the reason why nothing is."""
-
-    amount: int
-    reason: str | None = None
+MAX_RETRY_DAYS: Final = 5
+MAX_RETRIES: Final = 2
+RETRY_WITHIN: Final = timedelta(days=180)
+"""An entry that was returned may be sent again twice, within 180 days (NACHA operating rules)."""
 
 
-def decide(amount_type: AmountType, static_amount: int | None, *, owed: int, payoff: int, in_transit: int) -> Decision:
-    """How much a draft takes. All amounts in minor units.
+def check_process_time(at: time | None) -> None:
+    """Refuse (InvalidInput) a time of day that cannot be meant: a draft must be prepared before the day's cutoff."""
+    if at is not None and at >= CUTOFF_TIME:
+        raise InvalidInput.at("/process_time", f"must be before the day's cutoff at {CUTOFF_TIME:%H:%M}")
 
-    `owed`: what brings the loan current through the due date. `payoff`: what pays it off today. `in_transit`: money
-    promised and not yet applied to the loan. Never more than the payoff less what is in transit.
+
+def check_retry_days(days: int) -> None:
+    """Refuse (InvalidInput) a retry policy that cannot be."""
+    if not 0 <= days <= MAX_RETRY_DAYS:
+        raise InvalidInput.at("/retry_days", f"must be from 0 (not tried again) to {MAX_RETRY_DAYS} banking days")
+
+
+def next_attempt(
+    retry_days: int, *, attempt: int, first_sent_on: date, returned_on: date, holidays: frozenset[date]
+) -> date | None:
+    """The banking day on which a draft that was returned for want of funds is tried again, or None when it is not.
+
+    Whether the return's code allows it at all is not decided here. Arguments: `retry_days` of the enrolment, 0 for never;
+    `attempt` is the one that was returned (1 is the first); `first_sent_on`: when the first one went out.
     """
-    wanted = owed - in_transit if amount_type is AmountType.NEXT_DUE else static_amount or 0
-    amount = min(wanted, payoff - in_transit)
-    if amount > 0:
-        return Decision(amount)
-    if in_transit and owed:
-        return Decision(0, "what is due is already in transit")
-    return Decision(0, "nothing is due")
+    if not retry_days or attempt > MAX_RETRIES:
+        return None
+    day = add_banking_days(returned_on, retry_days, holidays)
+    return day if day <= first_sent_on + RETRY_WITHIN else None

@@ -5,8 +5,10 @@ What the workflow does with an enrolment is in services/drafts.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date, time
+from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,32 +16,41 @@ from sqlalchemy.engine import RowMapping
 
 from domain.ach_returns import Action
 from domain.autopay import (
-    AmountType,
     EnrolmentAction,
+    EnrolmentKind,
     EnrolmentStatus,
     after,
-    check_terms,
-    next_process_date,
+    check_process_time,
+    check_retry_days,
 )
+from domain.cadence import DateAnchor, DraftFrequency, Scheduling, check_cadence
+from domain.draft_amounts import AmountType, PayoffRule, check_amount
+from domain.drafting import NOTHING_LEFT, PAID_OFF
 from domain.errors import Conflict, InvalidInput, NotFound, WrongState
 from domain.loan import LoanStatus
-from domain.money import format_amount
 from domain.reversal import AutopayOutcome
 from infra.calendar import bank_holidays
 from infra.db.models.processes import autopay_enrolments
-from infra.db.queries.instruments import ach_refusal_of
 from infra.db.repositories import autopay as repository
-from infra.db.repositories import instruments
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
+from services.authorizations import (
+    ACCOUNTS,
+    Columns,
+    accounts_of,
+    amounts_of,
+    cadence_of,
+    change_row,
+    check_accounts,
+    facts,
+    first_period,
+)
 from services.replaying import lock_loan
 
 WORKFLOW_TYPE: Final = "AutopayWorkflow"
 CHANGED: Final = "changed"
 """The signal "look again": it carries nothing, the workflow reads the row."""
-PAID_OFF: Final = "the loan is paid off"
-NOTHING_LEFT: Final = "nothing is left to draft"
-"""Why an enrolment was completed: the two reasons which the reversal of a payment takes away."""
+MAX_FALLBACKS: Final = len(ACCOUNTS) - 1
 
 
 def workflow_id(enrolment_id: UUID) -> str:
@@ -49,30 +60,55 @@ def workflow_id(enrolment_id: UUID) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Enrol:
-    """An authorization to draft. `amount` in minor units, for a static amount only; `start_date` None is today."""
+    """An authorization to draft. `amount` in minor units, for a static amount only; `start_date` None is today.
+
+    What the terms mean: domain/cadence.py, domain/draft_amounts.py, domain/drafting.py. `process_time`: local time of a
+    live tenant at which drafts are prepared. `fallback_instrument_ids`: up to two, tried in this order.
+    """
 
     loan_id: UUID
     payment_instrument_id: UUID
     amount_type: AmountType = AmountType.NEXT_DUE
     amount: int | None = None
+    frequency: DraftFrequency = DraftFrequency.DUE_DATES
     start_date: date | None = None
     end_date: date | None = None
+    number_of_periods: int | None = None
+    dates: tuple[date, ...] = ()
+    last_day_of_month: bool = False
+    date_anchor: DateAnchor = DateAnchor.APPLY_DATE
+    scheduling: Scheduling = Scheduling.CALENDAR_DAY
+    process_days_after: int = 0
+    process_time: time | None = None
+    payoff_rule: PayoffRule = PayoffRule.CAP
+    process_zero_or_negative: bool = True
+    post_payment_update: bool = False
+    retry_days: int = 0
+    fallback_instrument_ids: tuple[UUID, ...] = ()
+    kind: EnrolmentKind = EnrolmentKind.AUTOPAY
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a borrower may change of an open enrolment; None leaves it. `amount_type` next_due forgets the amount."""
+    """What may be changed of an open enrolment; None leaves it. Another `amount_type` than static forgets the amount;
+    `fallback_instrument_ids` () leaves only the first account."""
 
     amount_type: AmountType | None = None
     amount: int | None = None
     payment_instrument_id: UUID | None = None
+    fallback_instrument_ids: tuple[UUID, ...] | None = None
+    payoff_rule: PayoffRule | None = None
+    process_zero_or_negative: bool | None = None
+    post_payment_update: bool | None = None
+    retry_days: int | None = None
+    process_time: time | None = None
 
 
 async def enrol(uow: UnitOfWork, command: Enrol) -> UUID:
     """Enrol a loan; the process starts after commit. Returns the enrolment's id.
 
-    Raises NotFound for the loan; WrongState unless it is active; Conflict naming the open enrolment when there is one;
-    InvalidInput naming /amount, /start_date, /end_date or /payment_instrument_id.
+    Raises NotFound for the loan; WrongState unless it is active; Conflict naming the open autopay when there is one (not for
+    recurring payments); InvalidInput naming the field of terms that cannot be meant, or of an account.
     """
     loan = (await lock_loan(uow, command.loan_id)).row
     if loan["status"] != LoanStatus.ACTIVE:
@@ -82,41 +118,64 @@ async def enrol(uow: UnitOfWork, command: Enrol) -> UUID:
             allowed=[str(LoanStatus.ACTIVE)],
             code="loan_not_active",
         )
-    existing = await repository.open_enrolment(uow, command.loan_id)
+    if command.kind is EnrolmentKind.AUTOPAY:
+        await _check_only_one(uow, command.loan_id)
+    today = await uow.business_date()
+    values = _columns(command, today)
+    cadence, amounts = cadence_of(values), amounts_of(values)
+    _check_terms(values)
+    check_cadence(cadence, today, bank_holidays())
+    await check_accounts(uow, values, loan["borrower_id"])
+    first = await first_period(uow, command.loan_id, cadence, amounts, cadence.start)
+    if first is None or (cadence.end is not None and first > cadence.end):
+        found = "no due date is left" if first is None else f"the first draft would be on {first}"
+        raise InvalidInput.at("/end_date" if first else "/start_date", f"leaves nothing to draft: {found}")
+    return await _open(uow, {**values, "next_process_date": first})
+
+
+async def _check_only_one(uow: UnitOfWork, loan_id: UUID) -> None:
+    existing = await repository.open_enrolment(uow, loan_id)
     if existing is not None:
         raise Conflict(
             f"The loan is already enrolled: autopay {existing['id']} is {existing['status']}. Change or cancel that one.",
             code="autopay_already_enrolled",
         )
-    today = await uow.business_date()
-    start = command.start_date or today
-    check_terms(command.amount_type, command.amount, start, command.end_date, today)
-    await check_instrument(uow, command.payment_instrument_id, loan["borrower_id"])
-    first = await first_process_date(uow, command.loan_id, command.amount_type, start)
-    if first is None or (command.end_date is not None and first > command.end_date):
-        found = "no due date is left" if first is None else f"the first draft would be on {first}"
-        raise InvalidInput.at("/end_date" if first else "/start_date", f"leaves nothing to draft: {found}")
-    return await _open(uow, command, start, first)
 
 
-async def _open(uow: UnitOfWork, command: Enrol, start: date, first: date) -> UUID:
+def _columns(command: Enrol, today: date) -> dict[str, Any]:
+    """The columns of a new enrolment."""
+    values = {field.name: getattr(command, field.name) for field in fields(command)}
+    fallbacks = values.pop("fallback_instrument_ids")
+    if len(fallbacks) > MAX_FALLBACKS:
+        raise InvalidInput.at("/fallback_instrument_ids", f"must be at most {MAX_FALLBACKS}")
+    accounts = dict(zip(ACCOUNTS[1:], [*fallbacks, None, None], strict=False))
+    values = {name: str(value) if isinstance(value, StrEnum) else value for name, value in values.items()}
+    return {**values, **accounts, "dates": list(command.dates), "start_date": command.start_date or today}
+
+
+def _check_terms(values: Columns) -> None:
+    """Refuse (InvalidInput, with the field) terms, other than the cadence, that cannot be meant."""
+    amounts = amounts_of(values)
+    check_amount(amounts)
+    if not amounts.when_nothing_due and amounts.kind is not AmountType.STATIC:
+        message = f"must be left out for {amounts.kind}, which drafts nothing when nothing is owed"
+        raise InvalidInput.at("/process_zero_or_negative", message)
+    check_retry_days(values["retry_days"])
+    check_process_time(values["process_time"])
+
+
+async def _open(uow: UnitOfWork, values: Mapping[str, Any]) -> UUID:
     enrolment_id = new_id()
     await uow.add(
         autopay_enrolments,
         id=enrolment_id,
-        loan_id=command.loan_id,
-        payment_instrument_id=command.payment_instrument_id,
         status=str(EnrolmentStatus.ACTIVE),
-        amount_type=str(command.amount_type),
-        amount=command.amount,
-        start_date=start,
-        end_date=command.end_date,
-        next_process_date=first,
         created_at=uow.recorded_at,
         updated_at=uow.recorded_at,
+        **values,
     )
     row = await repository.enrolment(uow, enrolment_id)
-    await uow.audit("autopay.enrolled", "autopay_enrolment", enrolment_id, after=_facts(row))
+    await uow.audit("autopay.enrolled", "autopay_enrolment", enrolment_id, after=facts(row))
     await uow.intend(
         "start",
         WORKFLOW_TYPE,
@@ -124,9 +183,9 @@ async def _open(uow: UnitOfWork, command: Enrol, start: date, first: date) -> UU
         {"tenant_id": str(uow.tenant_id), "enrolment_id": str(enrolment_id)},
         search_attributes={
             "TenantId": str(uow.tenant_id),
-            "LoanId": str(command.loan_id),
+            "LoanId": str(values["loan_id"]),
             "WorkflowKind": "autopay",
-            "BusinessDate": first.isoformat(),
+            "BusinessDate": values["next_process_date"].isoformat(),
             "Stage": str(EnrolmentStatus.ACTIVE),
         },
     )
@@ -139,7 +198,7 @@ async def pause(uow: UnitOfWork, loan_id: UUID, until: date | None = None) -> UU
     Raises NotFound when the loan has no open autopay, WrongState unless it is active, InvalidInput for a date that is not
     after the business date.
     """
-    row = await _locked_open(uow, loan_id)
+    row = await locked_open(uow, loan_id)
     status = after(EnrolmentStatus(row["status"]), EnrolmentAction.PAUSE)
     today = await uow.business_date()
     if until is not None and until <= today:
@@ -152,7 +211,7 @@ async def resume(uow: UnitOfWork, loan_id: UUID) -> UUID:
 
     Raises NotFound when the loan has no open autopay, WrongState unless it is paused.
     """
-    row = await _locked_open(uow, loan_id)
+    row = await locked_open(uow, loan_id)
     return await resume_row(uow, row)
 
 
@@ -162,7 +221,7 @@ async def resume_row(uow: UnitOfWork, row: RowMapping, *, tell: bool = True) -> 
     Raises WrongState."""
     status = after(EnrolmentStatus(row["status"]), EnrolmentAction.RESUME)
     today = await uow.business_date()
-    upcoming = await first_process_date(uow, row["loan_id"], AmountType(row["amount_type"]), today)
+    upcoming = await first_period(uow, row["loan_id"], cadence_of(row), amounts_of(row), today)
     values: dict[str, Any] = {"status": str(status), "paused_until": None, "next_process_date": upcoming}
     return await _apply(uow, row, EnrolmentAction.RESUME, tell=tell, **values)
 
@@ -172,7 +231,7 @@ async def cancel(uow: UnitOfWork, loan_id: UUID, reason: str) -> UUID:
 
     Raises NotFound when the loan has no open autopay.
     """
-    row = await _locked_open(uow, loan_id)
+    row = await locked_open(uow, loan_id)
     status = after(EnrolmentStatus(row["status"]), EnrolmentAction.CANCEL)
     return await _apply(uow, row, EnrolmentAction.CANCEL, reason=reason, **_ended(status, reason))
 
@@ -184,52 +243,69 @@ async def complete(uow: UnitOfWork, row: RowMapping, reason: str, *, tell: bool 
     await _apply(uow, row, EnrolmentAction.COMPLETE, tell=tell, reason=reason, **_ended(status, reason))
 
 
-async def change(uow: UnitOfWork, loan_id: UUID, command: Change) -> UUID:
-    """Change amount or instrument of the loan's open autopay. Returns the enrolment.
+async def cancel_recurring(uow: UnitOfWork, enrolment_id: UUID, reason: str) -> UUID:
+    """End a recurring payment for good. A draft not sent yet will not go out. Returns the enrolment.
 
-    Raises NotFound when there is none, InvalidInput naming /amount or /payment_instrument_id.
+    Raises NotFound, WrongState when it has ended.
+    """
+    row = await repository.lock_enrolment(uow, enrolment_id)
+    if row["kind"] != EnrolmentKind.RECURRING:
+        raise NotFound("recurring payment")
+    status = after(EnrolmentStatus(row["status"]), EnrolmentAction.CANCEL, "recurring payment")
+    return await _apply(uow, row, EnrolmentAction.CANCEL, reason=reason, **_ended(status, reason))
+
+
+async def change(uow: UnitOfWork, loan_id: UUID, command: Change) -> UUID:
+    """Change amount, accounts or rules of the loan's open autopay. Returns the enrolment.
+
+    Raises NotFound when there is none, InvalidInput naming the field.
     """
     loan = (await lock_loan(uow, loan_id)).row
-    row = await _locked_open(uow, loan_id)
-    values: dict[str, Any] = {}
-    if command.amount_type is not None or command.amount is not None:
-        kind = command.amount_type or AmountType(row["amount_type"])
-        today = await uow.business_date()
-        check_terms(kind, command.amount, today, None, today)
-        values |= {"amount_type": str(kind), "amount": command.amount}
-    if command.payment_instrument_id is not None:
-        await check_instrument(uow, command.payment_instrument_id, loan["borrower_id"])
-        values |= {"payment_instrument_id": command.payment_instrument_id, **await reinstated(uow, row)}
+    row = await locked_open(uow, loan_id)
+    values = _changes(command, row)
     if not values:
         raise InvalidInput("Nothing to change was given.", code="nothing_to_change")
+    changed = {**row, **values}
+    _check_terms(changed)
+    if any(name in values for name in ACCOUNTS):
+        await check_accounts(uow, changed, loan["borrower_id"])
+        values |= await reinstated(uow, row)
     await change_row(uow, row, "changed", values)
-    return await _tell(uow, row)
+    return await tell_workflow(uow, row)
 
 
-async def draw_on(uow: UnitOfWork, row: RowMapping, instrument_id: UUID, reason: str) -> None:
-    """Let a locked enrolment draw on another payment instrument, one that `check_instrument` has let pass."""
-    values = {"payment_instrument_id": instrument_id, **await reinstated(uow, row)}
-    await change_row(uow, row, "changed", values, reason)
-    await _tell(uow, row)
+def _changes(command: Change, row: RowMapping) -> dict[str, Any]:
+    """The columns that a change gives new values."""
+    given = {field.name: getattr(command, field.name) for field in fields(command)}
+    values = {name: value for name, value in given.items() if value is not None}
+    if command.amount_type is not None or command.amount is not None:
+        kind = command.amount_type or AmountType(row["amount_type"])
+        values |= {"amount_type": kind, "amount": command.amount}
+        if kind is not AmountType.STATIC and command.process_zero_or_negative is None:
+            values["process_zero_or_negative"] = True
+    fallbacks = values.pop("fallback_instrument_ids", None)
+    if fallbacks is not None:
+        if len(fallbacks) > MAX_FALLBACKS:
+            raise InvalidInput.at("/fallback_instrument_ids", f"must be at most {MAX_FALLBACKS}")
+        values |= dict(zip(ACCOUNTS[1:], [*fallbacks, None, None], strict=False))
+    return {name: str(value) if isinstance(value, StrEnum) else value for name, value in values.items()}
 
 
-async def check_instrument(
-    uow: UnitOfWork, instrument_id: UUID, borrower_id: UUID, pointer: str = "/payment_instrument_id"
-) -> None:
-    """Refuse (InvalidInput at `pointer`) an instrument that is not the borrower's, or cannot be drafted over ACH. It stays
-    as it is until this transaction ends."""
-    row = await instruments.hold(uow, instrument_id)
-    if row is None or row["borrower_id"] != borrower_id or row["removed_at"] is not None:
-        raise InvalidInput.at(pointer, "must be a payment instrument of the loan's borrower", code="unknown_instrument")
-    reason = ach_refusal_of(row)
-    if reason is not None:
-        raise InvalidInput.at(pointer, f"must be one that autopay can draft: {reason}", code="instrument_not_draftable")
+async def note_skipped(uow: UnitOfWork, row: RowMapping, process_date: date, reason: str) -> None:
+    """The audit of a draft that is left out."""
+    skipped = {"process_date": process_date.isoformat()}
+    await uow.audit("autopay.skipped", "autopay_enrolment", row["id"], after=skipped, reason=reason)
 
 
-async def first_process_date(uow: UnitOfWork, loan_id: UUID, amount_type: AmountType, not_before: date) -> date | None:
-    """The first date from `not_before` on when a draft goes out; what follows the dues skips instalments that are paid."""
-    dues = await repository.due_dates(uow, loan_id, unpaid_only=amount_type is AmountType.NEXT_DUE)
-    return next_process_date(dues, not_before, bank_holidays())
+async def draw_on(uow: UnitOfWork, row: RowMapping, old: UUID, new: UUID, reason: str) -> None:
+    """Let a locked enrolment draw on another payment instrument in the place of one it draws on, one that
+    `check_account` has let pass. Where it draws on that one already, the place is left out."""
+    kept = [account for account in accounts_of(row) if account != new]
+    accounts = [new if account == old else account for account in kept]
+    values = dict(zip(ACCOUNTS, [*accounts, None, None], strict=False))
+    changed = {name: value for name, value in values.items() if value != row[name]}
+    await change_row(uow, row, "changed", changed | await reinstated(uow, row), reason)
+    await tell_workflow(uow, row)
 
 
 async def reinstated(uow: UnitOfWork, row: RowMapping) -> dict[str, Any]:
@@ -240,7 +316,7 @@ async def reinstated(uow: UnitOfWork, row: RowMapping) -> dict[str, Any]:
     status = after(EnrolmentStatus(row["status"]), EnrolmentAction.REINSTATE)
     upcoming, today = row["next_process_date"], await uow.business_date()
     if upcoming is not None and upcoming < today:
-        upcoming = await first_process_date(uow, row["loan_id"], AmountType(row["amount_type"]), today)
+        upcoming = await first_period(uow, row["loan_id"], cadence_of(row), amounts_of(row), today)
     return {"status": str(status), "suspended_for": None, "next_process_date": upcoming}
 
 
@@ -262,26 +338,14 @@ async def replan(uow: UnitOfWork, loan_id: UUID, since: date, *, reopened: bool)
         return (AutopayOutcome.ENDED, last["id"]) if with_the_loan else (AutopayOutcome.NONE, None)
     outcome = AutopayOutcome.TOLD
     if row["status"] == EnrolmentStatus.ACTIVE:
-        upcoming = await first_process_date(uow, loan_id, AmountType(row["amount_type"]), max(since, row["start_date"]))
+        not_before = max(since, row["start_date"])
+        upcoming = await first_period(uow, loan_id, cadence_of(row), amounts_of(row), not_before)
         decided = upcoming is not None and await repository.draft_of_period(uow, row["id"], upcoming) is not None
         planned = row["next_process_date"]
         if upcoming is not None and not decided and (planned is None or upcoming < planned):
             await change_row(uow, row, "replanned", {"next_process_date": upcoming})
             outcome = AutopayOutcome.REPLANNED
-    return outcome, await _tell(uow, row)
-
-
-async def change_row(uow: UnitOfWork, row: RowMapping, what: str, values: dict[str, Any], reason: str | None = None) -> None:
-    """Write new values to a locked enrolment, with the audit of what they were."""
-    await repository.change_enrolment(uow, row["id"], **values)
-    await uow.audit(
-        f"autopay.{what}",
-        "autopay_enrolment",
-        row["id"],
-        before={name: _facts(row)[name] for name in values},
-        after=_facts({**row, **values}, list(values)),
-        reason=reason,
-    )
+    return outcome, await tell_workflow(uow, row)
 
 
 def _ended(status: EnrolmentStatus, reason: str) -> dict[str, Any]:
@@ -299,12 +363,13 @@ async def _apply(
 ) -> UUID:
     await change_row(uow, row, str(action), values, reason)
     if tell:
-        return await _tell(uow, row)
+        return await tell_workflow(uow, row)
     enrolment_id: UUID = row["id"]
     return enrolment_id
 
 
-async def _tell(uow: UnitOfWork, row: RowMapping) -> UUID:
+async def tell_workflow(uow: UnitOfWork, row: RowMapping) -> UUID:
+    """Have the workflow of a locked enrolment look again. Returns the enrolment."""
     enrolment_id: UUID = row["id"]
     message_id = str(new_id())
     target = workflow_id(enrolment_id)
@@ -312,30 +377,9 @@ async def _tell(uow: UnitOfWork, row: RowMapping) -> UUID:
     return enrolment_id
 
 
-async def _locked_open(uow: UnitOfWork, loan_id: UUID) -> RowMapping:
+async def locked_open(uow: UnitOfWork, loan_id: UUID) -> RowMapping:
+    """The loan's open autopay, locked. Raises NotFound."""
     row = await repository.open_enrolment(uow, loan_id)
     if row is None:
         raise NotFound("open autopay of this loan")
     return row
-
-
-_FACTS: Final = (
-    "status",
-    "amount_type",
-    "amount",
-    "payment_instrument_id",
-    "start_date",
-    "end_date",
-    "next_process_date",
-    "paused_until",
-    "end_reason",
-    "suspended_for",
-)
-
-
-def _facts(row: Any, names: Any = _FACTS) -> dict[str, Any]:
-    """JSON values of an enrolment, for the audit trail."""
-    return {
-        name: None if row[name] is None else format_amount(row[name]) if name == "amount" else str(row[name])
-        for name in names
-    }

@@ -6,45 +6,28 @@ Locks are taken in one order: loan, enrolment, draft, cutoff.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Final
+from dataclasses import replace
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.engine import RowMapping
 
-from domain.autopay import (
-    AmountType,
-    DraftStatus,
-    EnrolmentStatus,
-    Plan,
-    PreparedDraft,
-    decide,
-    due_date_of,
-    owed_through,
-    process_instant,
-)
+from domain import drafting
+from domain.autopay import DraftStatus, EnrolmentStatus, Plan, PreparedDraft, process_instant
+from domain.drafting import ENDED_BY_LOAN, Drafting, ends
+from domain.errors import WrongState
 from domain.happenings import Happening
 from domain.loan import LoanStatus
-from domain.payoff import payoff_quote
 from domain.webhooks import WebhookType
 from infra.calendar import bank_holidays
 from infra.db.models.tenancy import tenants
-from infra.db.queries.instruments import ach_refusal_of
 from infra.db.repositories import autopay as repository
-from infra.db.repositories import instruments
 from infra.db.uow import UnitOfWork
 from infra.settings import BusinessMode
 from services import autopay, cutoffs, outbox
+from services.authorizations import authorization, prospect_for
 from services.replaying import LockedLoan, lock_loan, today
-
-_ENDED_BY_LOAN: Final = {
-    LoanStatus.PAID_OFF: autopay.PAID_OFF,
-    LoanStatus.CHARGED_OFF: "the loan is charged off",
-    LoanStatus.TRANSFERRED: "the loan was transferred",
-    LoanStatus.CANCELLED: "the loan was cancelled",
-}
 
 
 async def plan(uow: UnitOfWork, enrolment_id: UUID) -> Plan:
@@ -74,17 +57,20 @@ async def prepare_draft(uow: UnitOfWork, enrolment_id: UUID, process_date: date)
     wanted = row["status"] == EnrolmentStatus.ACTIVE and row["next_process_date"] == process_date
     if existing is not None:
         if wanted:  # paused and resumed on the day of its draft
-            await _move_on(uow, row, process_date)
+            _, upcoming = await _decide_period(uow, loan, row, process_date, skipped=True)
+            await _move_on(uow, row, upcoming)
         return _prepared(existing)
     if not wanted:
         return PreparedDraft(None)
-    decided = await decide_draft(uow, loan, row, process_date)
+    decided, upcoming = await _decide_period(uow, loan, row, process_date)
     await repository.insert_draft(
         uow,
         enrolment_id=enrolment_id,
         loan_id=loan.id,
         process_date=process_date,
+        apply_date=decided.apply_date,
         amount=decided.amount,
+        payment_instrument_id=decided.instrument_id,
         status=str(DraftStatus.NOT_DRAFTED if decided.reason else DraftStatus.PENDING),
         reason=decided.reason,
     )
@@ -94,43 +80,74 @@ async def prepare_draft(uow: UnitOfWork, enrolment_id: UUID, process_date: date)
         await tell_not_drafted(uow, loan, draft, decided.reason)
     else:
         await cutoffs.call(uow)
-    await _move_on(uow, row, process_date)
+    await _move_on(uow, row, upcoming)
     return _prepared(draft)
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """How much to draft now, in minor units (0 with the reason why nothing is), from which instrument, and the date on
-    which it counts."""
+async def skip_next(uow: UnitOfWork, loan_id: UUID, reason: str) -> UUID:
+    """Leave out the next draft of the loan's autopay, also one that is prepared and not sent; the period after it stays.
+    Returns the enrolment.
 
-    amount: int
-    reason: str | None
-    instrument_id: UUID | None
-    effective_date: date
-
-
-async def decide_draft(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, process_date: date) -> Decided:
-    """What a draft of a locked loan takes now. It counts on its due date, though not before the loan was ours. The payoff
-    is the one of that date, less what was paid since."""
-    as_of = await today(uow, loan)
-    state = loan.replay(as_of).state
-    due = due_date_of(process_date, (instalment.due_date for instalment in state.instalments), bank_holidays())
-    effective = max(due, state.opened_on or due)
-    instrument_id: UUID | None = row["payment_instrument_id"]
-    if state.status is not LoanStatus.ACTIVE:
-        return Decided(0, f"the loan is {state.status}", instrument_id, effective)
-    refusal = await _instrument_refusal(uow, instrument_id)
-    if refusal is not None:
-        return Decided(0, refusal, instrument_id, effective)
-    then = state if effective == as_of else loan.replay(effective).state
-    decision = decide(
-        AmountType(row["amount_type"]),
-        row["amount"],
-        owed=owed_through(state, due),
-        payoff=payoff_quote(then).total - (state.total_paid - then.total_paid),
-        in_transit=await repository.promised(uow, loan.id),
+    Raises NotFound when the loan has no open autopay; WrongState unless it is active, or when no draft is to come.
+    """
+    loan = await lock_loan(uow, loan_id)
+    row = await autopay.locked_open(uow, loan_id)
+    if row["status"] != EnrolmentStatus.ACTIVE:
+        raise WrongState(
+            f"The autopay is {row['status']}: nothing is drafted that could be skipped.",
+            state=row["status"],
+            allowed=[str(EnrolmentStatus.ACTIVE)],
+            code="autopay_wrong_state",
+        )
+    said = f"skipped: {reason}"
+    draft = await repository.first_pending_draft(uow, row["id"])
+    if draft is not None:
+        await repository.change_draft(uow, draft["id"], status=str(DraftStatus.NOT_DRAFTED), amount=0, reason=said[:200])
+        await tell_not_drafted(uow, loan, draft, said)
+        await autopay.note_skipped(uow, row, draft["process_date"], reason)
+        return await autopay.tell_workflow(uow, row)
+    process_date = row["next_process_date"]
+    if not _has_period(row):
+        raise WrongState("No draft is to come that could be skipped.", state="none to come", code="autopay_wrong_state")
+    decided, upcoming = await _decide_period(uow, loan, row, process_date, skipped=True)
+    await repository.insert_draft(
+        uow,
+        enrolment_id=row["id"],
+        loan_id=loan.id,
+        process_date=process_date,
+        apply_date=decided.apply_date,
+        amount=0,
+        status=str(DraftStatus.NOT_DRAFTED),
+        reason=said[:200],
     )
-    return Decided(decision.amount, decision.reason, instrument_id, effective)
+    draft = await repository.draft_of_period(uow, row["id"], process_date)
+    assert draft is not None
+    await tell_not_drafted(uow, loan, draft, said)
+    await autopay.note_skipped(uow, row, process_date, reason)
+    await _move_on(uow, row, upcoming)
+    return await autopay.tell_workflow(uow, row)
+
+
+async def decide_draft(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, process_date: date) -> Drafting:
+    """What the draft of a period of a locked loan and enrolment takes now, from an account that stays as it is until this
+    transaction ends; see domain.drafting.decide_draft, with what goes out before it."""
+    as_of = await today(uow, loan)
+    own = await authorization(uow, row, hold=True)
+    known = await prospect_for(uow, loan, own, process_date, as_of)
+    return drafting.decide_draft(known, own, process_date, as_of, bank_holidays())
+
+
+async def _decide_period(
+    uow: UnitOfWork, loan: LockedLoan, row: RowMapping, process_date: date, *, skipped: bool = False
+) -> tuple[Drafting, date | None]:
+    """The draft of a period, and the process date of the one after it; `skipped`: when that draft does not go out."""
+    as_of = await today(uow, loan)
+    own = await authorization(uow, row, hold=True)
+    known = await prospect_for(uow, loan, own, process_date, as_of)
+    if skipped:
+        own = replace(own, sources=())
+    draft, upcoming, _ = drafting.decide_period(known, own, process_date, as_of, bank_holidays())
+    return draft, None if upcoming is None else upcoming.process_date
 
 
 async def tell_not_drafted(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, reason: str) -> None:
@@ -153,40 +170,25 @@ async def conclude(uow: UnitOfWork, row: RowMapping, *, tell: bool) -> bool:
     Returns whether it was ended. The draft that is yet to be sent is waited for."""
     if row["status"] != EnrolmentStatus.ACTIVE:
         return False
-    reason = await _ended_by_loan(uow, row["loan_id"]) or await _ended_by_dates(uow, row)
-    if reason:
-        await autopay.complete(uow, row, reason, tell=tell)
-    return bool(reason)
+    status = LoanStatus(await repository.loan_status(uow, row["loan_id"]))
+    reason = ends(status, row["next_process_date"], row["end_date"])
+    if reason is None or (status not in ENDED_BY_LOAN and await repository.has_pending_draft(uow, row["id"])):
+        return False
+    await autopay.complete(uow, row, reason, tell=tell)
+    return True
 
 
-async def _instrument_refusal(uow: UnitOfWork, instrument_id: UUID | None) -> str | None:
-    """Why nothing can be drafted from an instrument, which stays as it is until this transaction ends; None when it can."""
-    instrument = None if instrument_id is None else await instruments.hold(uow, instrument_id)
-    return "the autopay has no payment instrument" if instrument is None else ach_refusal_of(instrument)
-
-
-async def _move_on(uow: UnitOfWork, row: RowMapping, process_date: date) -> None:
-    """Schedule the period after `process_date`, or end the enrolment when its loan has ended."""
+async def _move_on(uow: UnitOfWork, row: RowMapping, upcoming: date | None) -> None:
+    """Wait for the period that goes out on `upcoming`, or end the enrolment when its loan has ended."""
     ended = await _ended_by_loan(uow, row["loan_id"])
     if ended:
         await autopay.complete(uow, row, ended)
         return
-    not_before = process_date + timedelta(days=1)
-    upcoming = await autopay.first_process_date(uow, row["loan_id"], AmountType(row["amount_type"]), not_before)
     await repository.change_enrolment(uow, row["id"], next_process_date=upcoming)
 
 
 async def _ended_by_loan(uow: UnitOfWork, loan_id: UUID) -> str | None:
-    return _ENDED_BY_LOAN.get(LoanStatus(await repository.loan_status(uow, loan_id)))
-
-
-async def _ended_by_dates(uow: UnitOfWork, row: RowMapping) -> str | None:
-    upcoming, end = row["next_process_date"], row["end_date"]
-    if upcoming is not None and (end is None or upcoming <= end):
-        return None
-    if await repository.has_pending_draft(uow, row["id"]):
-        return None
-    return autopay.NOTHING_LEFT if upcoming is None else f"the end date {end} is reached"
+    return ENDED_BY_LOAN.get(LoanStatus(await repository.loan_status(uow, loan_id)))
 
 
 async def _plan(uow: UnitOfWork, row: RowMapping, business_date: date) -> Plan:
@@ -195,7 +197,7 @@ async def _plan(uow: UnitOfWork, row: RowMapping, business_date: date) -> Plan:
     if status is EnrolmentStatus.ACTIVE and upcoming is not None:
         tenant = await uow.one(select(tenants.c.mode, tenants.c.zone).where(tenants.c.id == uow.tenant_id), "tenant")
         if tenant["mode"] == BusinessMode.LIVE:
-            process_at = process_instant(upcoming, tenant["zone"], row["id"])
+            process_at = process_instant(upcoming, tenant["zone"], row["id"], row["process_time"])
     return Plan(
         status=status,
         business_date=business_date,
@@ -207,10 +209,15 @@ async def _plan(uow: UnitOfWork, row: RowMapping, business_date: date) -> Plan:
     )
 
 
-def _is_due(row: RowMapping, business_date: date) -> bool:
+def _has_period(row: RowMapping) -> bool:
+    """Whether an active enrolment has a period left to prepare."""
     upcoming, end = row["next_process_date"], row["end_date"]
-    open_ = row["status"] == EnrolmentStatus.ACTIVE and upcoming is not None and (end is None or upcoming <= end)
-    return bool(open_ and upcoming <= business_date)
+    return upcoming is not None and (end is None or upcoming <= end)
+
+
+def _is_due(row: RowMapping, business_date: date) -> bool:
+    active = row["status"] == EnrolmentStatus.ACTIVE
+    return bool(active and _has_period(row) and row["next_process_date"] <= business_date)
 
 
 def _prepared(draft: RowMapping) -> PreparedDraft:

@@ -32,6 +32,7 @@ from infra.db.repositories import instruments as repository
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services import autopay, suspensions
+from services.authorizations import check_account
 
 _VISIBLE: Final = tuple(field.name for field in fields(Instrument))
 _SECRET: Final = tuple(field.name for field in fields(Secrets))
@@ -156,9 +157,11 @@ async def remove(uow: UnitOfWork, borrower_id: UUID, instrument_id: UUID, replac
     if {enrolment["id"] for enrolment in left} - {enrolment["id"] for enrolment in drawing}:
         raise _in_use(left)
     if replace_with is not None:
-        await autopay.check_instrument(uow, replace_with, borrower_id, "/replace_with")
+        await check_account(uow, replace_with, borrower_id, "/replace_with")
         for enrolment in drawing:
-            await autopay.draw_on(uow, enrolment, replace_with, f"payment instrument {instrument_id} was removed")
+            await autopay.draw_on(
+                uow, enrolment, instrument_id, replace_with, f"payment instrument {instrument_id} was removed"
+            )
     await repository.change(uow, instrument_id, removed_at=uow.recorded_at)
     before = {"id": str(instrument_id), "account_number_last_four": row["account_number_last_four"]}
     after = None if replace_with is None else {"replaced_with": str(replace_with)}

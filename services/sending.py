@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy.engine import RowMapping
 
 from domain.autopay import DraftStatus, EnrolmentStatus
+from domain.drafting import Drafting
 from domain.errors import Refusal
 from domain.happenings import Happening
 from domain.money import format_amount
@@ -24,7 +25,6 @@ from infra.db.repositories import cutoffs as repository
 from infra.db.repositories import instruments
 from infra.db.uow import UnitOfWork
 from services import drafts, outbox, payments, rail_files
-from services.drafts import Decided
 from services.replaying import LockedLoan, lock_loan, today
 
 PAGE: Final = 500
@@ -72,13 +72,15 @@ async def progress(uow: UnitOfWork, cutoff_id: UUID) -> CutoffProgress:
     return CutoffProgress(row["sent"], row["kept_back"], collected)
 
 
-async def _send(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, decided: Decided, cutoff_id: UUID) -> str | None:
+async def _send(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, decided: Drafting, cutoff_id: UUID) -> str | None:
     """Send a draft; returns why it cannot be, after all."""
     amount = min(decided.amount, draft["amount"])  # what was prepared may have been paid in part since
     effective = decided.effective_date
     if draft["attempt"] > 1:
         if amount < draft["amount"]:
             return "a returned draft is tried again with the same amount only, and less is due by now"
+        if decided.instrument_id != draft["payment_instrument_id"]:
+            return "a returned draft is tried again from the same account only, and another one would be drafted by now"
         effective = max(effective, await today(uow, loan))  # the money was not there on the due date
     assert decided.instrument_id is not None
     entry = await _entry(uow, loan, draft, decided.instrument_id, amount)
@@ -108,6 +110,7 @@ async def _send(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, decided: D
     number = await repository.count_draft(uow, cutoff_id, draft["id"], sent=1, amount=amount)
     entry_id = await uow.add(rail_entries, cutoff_id=cutoff_id, number=number, created_at=uow.recorded_at, **entry)
     values = {"amount": amount, "payment_id": recorded.id, "rail_reference": str(entry_id)}
+    values["payment_instrument_id"] = decided.instrument_id
     await autopay_repository.change_draft(uow, draft["id"], status=str(DraftStatus.SENT), **values)
     data = {**drafts.facts_of(draft), "amount": format_amount(amount), "effective_date": effective.isoformat()}
     number = await autopay_repository.last_event_number(uow, loan.id)  # the payment's: `loan` was read before it

@@ -93,6 +93,7 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
         enrolment_id=enrolment,
         loan_id=loan,
         process_date=DAY,
+        apply_date=DAY,
         attempt=1,
         amount=8_334,
         status="pending",

@@ -122,6 +122,53 @@ def _in_transit(admin: psycopg.Connection[object], tenant: object) -> object:
     return result
 
 
+def test_what_was_drafted_keeps_its_day_and_its_account(old: tuple[str, str]) -> None:
+    """A draft of an autopay that has no other terms than it had: it follows the due dates."""
+    name, url = old
+    with psycopg.connect(os.environ[SERVER], dbname=name, autocommit=True) as admin:
+        for tenant in [new_id() for _ in range(2)]:
+            _loans(admin, tenant)
+            _instruments(admin, tenant)
+            _drafted(admin, tenant)
+    command.upgrade(alembic_config(url), "head")
+    with psycopg.connect(os.environ[SERVER], dbname=name, autocommit=True) as admin:
+        drafts = admin.execute(
+            "SELECT process_date, apply_date, payment_instrument_id IS NULL FROM autopay_drafts ORDER BY process_date"
+        ).fetchall()
+        assert drafts == [(date(2020, 10, 13), DAY, False)] * 2 + [(date(2020, 11, 9), date(2020, 11, 9), True)] * 2
+        terms = admin.execute("SELECT DISTINCT kind, frequency, payoff_rule, retry_days FROM autopay_enrolments").fetchall()
+        assert terms == [("autopay", "due_dates", "cap", 0)]
+        forced = "SELECT count(*) FROM pg_class WHERE relname IN ('autopay_drafts', 'payments') AND relforcerowsecurity"
+        assert admin.execute(forced).fetchone() == (2,)
+
+
+def _drafted(admin: psycopg.Connection[object], tenant: object) -> None:
+    """A draft that went out late and counted on its due date, and one that was not drafted."""
+    loan = admin.execute("SELECT id FROM loans WHERE tenant_id = %s AND status = 'active'", (tenant,)).fetchone()
+    account = admin.execute("SELECT id FROM payment_instruments WHERE tenant_id = %s LIMIT 1", (tenant,)).fetchone()
+    assert loan is not None
+    assert account is not None
+    enrolment, payment = new_id(), new_id()
+    admin.execute(
+        "INSERT INTO autopay_enrolments (tenant_id, id, loan_id, payment_instrument_id, status, amount_type, start_date)"
+        " VALUES (%s, %s, %s, %s, 'active', 'next_due', %s)",
+        (tenant, enrolment, loan[0], account[0], DAY),
+    )
+    admin.execute(
+        "INSERT INTO payments (tenant_id, id, loan_id, payment_instrument_id, amount, payment_method, status,"
+        " settlement_status, source, effective_date, recorded_business_date, principal_applied, interest_applied,"
+        " fees_applied, unapplied_amount)"
+        " VALUES (%s, %s, %s, %s, 84, 'ach', 'processing', 'in_transit', 'autopay', %s, %s, 84, 0, 0, 0)",
+        (tenant, payment, loan[0], account[0], DAY, DAY),
+    )
+    for process_date, status, paid in ((date(2020, 10, 13), "sent", payment), (date(2020, 11, 9), "not_drafted", None)):
+        admin.execute(
+            "INSERT INTO autopay_drafts (tenant_id, id, enrolment_id, loan_id, process_date, attempt, amount, status,"
+            " payment_id) VALUES (%s, %s, %s, %s, %s, 1, 84, %s, %s)",
+            (tenant, new_id(), enrolment, loan[0], process_date, status, paid),
+        )
+
+
 def _instruments(admin: psycopg.Connection[object], tenant: object) -> None:
     """A borrower who gave the same account twice."""
     borrower = new_id()

@@ -2,59 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from domain.autopay import (
-    AmountType,
-    Decision,
     EnrolmentAction,
     EnrolmentStatus,
     after,
-    decide,
-    due_date_of,
-    next_process_date,
-    owed_through,
+    check_process_time,
+    check_retry_days,
+    next_attempt,
     process_instant,
 )
-from domain.errors import WrongState
-from domain.replay import replay
-from tests.domain.loans import EXAMPLE, LEVEL, disbursed, events
+from domain.errors import InvalidInput, WrongState
+from infra.calendar import bank_holidays
 
-HOLIDAYS = frozenset({date(2020, 10, 12), date(2020, 12, 25)})
-DUES = [date(2020, 10, 10), date(2020, 11, 10), date(2020, 12, 25)]
 KEY = UUID("01900000-0000-7000-8000-000000000001")
-
-
-@pytest.mark.parametrize(
-    ("not_before", "expected"),
-    [
-        (date(2020, 9, 1), date(2020, 10, 13)),  # the 10th is a Saturday, Monday the 12th a holiday
-        (date(2020, 10, 13), date(2020, 10, 13)),
-        (date(2020, 10, 14), date(2020, 11, 10)),
-        (date(2020, 12, 25), date(2020, 12, 28)),
-        (date(2020, 12, 29), None),
-    ],
-)
-def test_a_draft_goes_out_on_the_due_date_or_the_next_banking_day(not_before: date, expected: date | None) -> None:
-    assert next_process_date(DUES, not_before, HOLIDAYS) == expected
-
-
-@pytest.mark.parametrize(
-    ("process_date", "due"),
-    [
-        (date(2020, 10, 13), date(2020, 10, 10)),
-        (date(2020, 11, 10), date(2020, 11, 10)),
-        (date(2020, 11, 20), date(2020, 11, 20)),  # the schedule has changed since: it stands for itself
-    ],
-)
-def test_a_process_date_stands_for_its_due_date(process_date: date, due: date) -> None:
-    assert due_date_of(process_date, DUES, HOLIDAYS) == due
 
 
 @pytest.mark.parametrize("action", EnrolmentAction)
@@ -78,53 +45,6 @@ def test_every_transition_is_either_listed_or_refused(status: EnrolmentStatus, a
     assert set(refused.value.allowed) == {name for one, name in allowed if one is status} & {"pause", "resume", "cancel"}
 
 
-NOTHING = "nothing is due"
-
-
-@pytest.mark.parametrize(
-    ("amount_type", "static", "owed", "payoff", "in_transit", "expected"),
-    [
-        (AmountType.NEXT_DUE, None, 29747, 500000, 0, Decision(29747)),
-        (AmountType.NEXT_DUE, None, 29747, 20000, 0, Decision(20000)),  # never more than the payoff
-        (AmountType.NEXT_DUE, None, 29747, 500000, 10000, Decision(19747)),  # net of what is in transit
-        (AmountType.NEXT_DUE, None, 29747, 500000, 29747, Decision(0, "what is due is already in transit")),
-        (AmountType.NEXT_DUE, None, 0, 500000, 0, Decision(0, NOTHING)),
-        (AmountType.STATIC, 35000, 29747, 500000, 0, Decision(35000)),
-        (AmountType.STATIC, 35000, 29747, 30000, 0, Decision(30000)),
-        (AmountType.STATIC, 35000, 29747, 30000, 25000, Decision(5000)),
-        (AmountType.STATIC, 35000, 0, 0, 0, Decision(0, NOTHING)),
-    ],
-)
-def test_how_much_is_drafted(
-    amount_type: AmountType, static: int | None, owed: int, payoff: int, in_transit: int, expected: Decision
-) -> None:
-    assert decide(amount_type, static, owed=owed, payoff=payoff, in_transit=in_transit) == expected
-
-
-@given(st.sampled_from(AmountType), *(st.integers(0, 10**6) for _ in range(4)))
-def test_never_more_than_the_payoff_less_what_is_in_transit(
-    kind: AmountType, static: int, owed: int, payoff: int, in_transit: int
-) -> None:
-    decision = decide(kind, static, owed=owed, payoff=payoff, in_transit=in_transit)
-    assert 0 <= decision.amount <= max(0, payoff - in_transit)
-    assert (decision.amount == 0) == (decision.reason is not None)
-
-
-@pytest.mark.parametrize(
-    ("as_of", "due", "payments", "expected"),
-    [
-        (date(2020, 10, 9), date(2020, 10, 9), [], LEVEL),
-        (date(2020, 10, 13), date(2020, 10, 9), [], LEVEL),  # drafted late: not the next instalment too
-        (date(2020, 10, 9), date(2020, 10, 9), [(date(2020, 10, 1), LEVEL)], 0),
-        (date(2020, 11, 9), date(2020, 11, 9), [], 2 * LEVEL + 3000),  # with what is past due, and its late fee
-        (date(2020, 12, 15), date(2020, 11, 9), [], 2 * LEVEL + 2 * 3000),
-    ],
-)
-def test_what_brings_the_loan_current(as_of: date, due: date, payments: list[tuple[date, int]], expected: int) -> None:
-    history = events(*payments) if payments else [disbursed()]
-    assert owed_through(replay(EXAMPLE, history, as_of).state, due) == expected
-
-
 @pytest.mark.parametrize("zone", ["America/New_York", "America/Los_Angeles", "Pacific/Auckland", "America/Phoenix"])
 @pytest.mark.parametrize("day", [date(2021, 3, 14), date(2021, 11, 7), date(2021, 9, 26), date(2021, 6, 1)])
 def test_a_live_draft_goes_out_in_the_morning_of_its_day_through_daylight_saving(zone: str, day: date) -> None:
@@ -139,3 +59,60 @@ def test_live_drafts_are_spread() -> None:
     instants = {process_instant(date(2021, 6, 1), "America/New_York", UUID(int=n)) for n in range(100)}
     assert len(instants) == 100
     assert max(instants) - min(instants) > datetime(2021, 6, 1, 7, 30) - datetime(2021, 6, 1, 6)  # noqa: DTZ001
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "America/Los_Angeles"])
+@pytest.mark.parametrize("at", [None, time(0), time(1, 30), time(2, 30), time(3), time(15, 59)])
+def test_through_two_years_each_day_has_one_instant_of_its_own_and_they_increase(zone: str, at: time | None) -> None:
+    """Also where daylight saving leaves the hour out (it comes an hour later) or has it twice (the first counts)."""
+    days = [date(2026, 1, 1) + timedelta(days=n) for n in range(2 * 365)]
+    instants = [process_instant(day, zone, KEY, at) for day in days]
+    assert instants == sorted(set(instants))
+    local = [instant.astimezone(ZoneInfo(zone)) for instant in instants]
+    assert [one.date() for one in local] == days
+    apart = {later - earlier for earlier, later in pairwise(instants)}
+    assert apart <= {timedelta(hours=hours) for hours in (23, 24, 25)}
+    if at is not None:
+        moved = [one for one in local if one.time() != at]
+        assert [one.time() for one in moved] == ([time(3, 30)] * 2 if at == time(2, 30) else [])
+
+
+@pytest.mark.parametrize("at", [time(16), time(16, 1), time(23, 59)])
+def test_a_time_after_the_cutoff_is_refused(at: time) -> None:
+    with pytest.raises(InvalidInput, match="before the day's cutoff at 16:00"):
+        check_process_time(at)
+
+
+@pytest.mark.parametrize("at", [None, time(0), time(15, 59)])
+def test_a_time_before_the_cutoff_passes(at: time | None) -> None:
+    check_process_time(at)
+
+
+HOLIDAYS = bank_holidays()
+SENT, RETURNED = date(2020, 10, 5), date(2020, 10, 8)
+
+
+@pytest.mark.parametrize(
+    ("retry_days", "attempt", "sent", "returned", "expected"),
+    [
+        (0, 1, SENT, RETURNED, None),  # never
+        (1, 1, SENT, RETURNED, date(2020, 10, 9)),
+        (2, 1, SENT, RETURNED, date(2020, 10, 13)),  # over a weekend and Columbus Day
+        (5, 2, SENT, RETURNED, date(2020, 10, 16)),
+        (1, 3, SENT, RETURNED, None),  # twice at most
+        (2, 2, date(2020, 1, 6), date(2020, 7, 1), date(2020, 7, 3)),  # the 179th day
+        (3, 2, date(2020, 1, 6), date(2020, 7, 1), None),  # beyond 180 days
+    ],
+)
+def test_when_a_returned_draft_is_tried_again(
+    retry_days: int, attempt: int, sent: date, returned: date, expected: date | None
+) -> None:
+    again = next_attempt(retry_days, attempt=attempt, first_sent_on=sent, returned_on=returned, holidays=HOLIDAYS)
+    assert again == expected
+
+
+@pytest.mark.parametrize("days", [-1, 6])
+def test_a_retry_policy_that_cannot_be_is_refused(days: int) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        check_retry_days(days)
+    assert refused.value.errors[0].pointer == "/retry_days"

@@ -240,7 +240,8 @@ class TestSettling:
             terms = {"status": "active", "amount_type": "next_due", "start_date": TODAY}
             enrolment = await uow.add(autopay_enrolments, loan_id=loan_id, **terms)
             sent = {"process_date": TODAY, "attempt": 1, "amount": 297_47, "status": "sent", "payment_id": paid.id}
-            draft = await uow.add(autopay_drafts, enrolment_id=enrolment, loan_id=loan_id, **sent)
+            period = {"enrolment_id": enrolment, "loan_id": loan_id, "apply_date": TODAY}
+            draft = await uow.add(autopay_drafts, **period, **sent)
             await hand_over(uow, loan_id, paid.id, draft, TODAY, settles_on)
             await uow.commit()
         return paid.id

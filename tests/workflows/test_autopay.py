@@ -10,8 +10,8 @@ from uuid import UUID
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client
 
-from domain.autopay import AmountType
 from domain.calendars import due_dates, is_banking_day, next_banking_day
+from domain.draft_amounts import AmountType
 from domain.instruments import VerificationMethod, VerificationStatus
 from domain.program import Frequency
 from infra.calendar import bank_holidays

@@ -9,46 +9,48 @@ from fastapi import APIRouter, Request, Response
 
 from api.commands import execute
 from api.deps import BorrowerUser, Caller
-from api.schemas.autopay import Autopay, AutopayChange, AutopayRequest, autopay_values
+from api.routers import autopay as shared
+from api.schemas.autopay import Autopay, AutopayChange, AutopayPreview, AutopayRequest
 from infra.db.queries import loans as loan_queries
-from infra.db.queries import processes as queries
 from infra.db.uow import UnitOfWork
-from services import autopay
+from services import autopay, drafts
 
 router = APIRouter(prefix="/portal/loans/{loan_id}/autopay", tags=["portal-autopay"])
 
 
 @router.get("")
 async def get_autopay(loan_id: UUID, caller: BorrowerUser) -> Autopay:
-    """The loan's autopay (the newest, open or ended) with its last drafts."""
+    """The loan's autopay (the newest, open or ended) with its last drafts and the next one."""
     async with caller.uow() as uow:
         await uow.one(loan_queries.loan(loan_id, caller.borrower), "loan")
-        row = await uow.one(queries.latest_enrolment(loan_id), "autopay of this loan")
-        return await _view(uow, row["id"])
+        return Autopay(**await shared.values_of(uow, await shared.latest(uow, loan_id)))
+
+
+@router.get("/preview")
+async def preview(loan_id: UUID, caller: BorrowerUser) -> AutopayPreview:
+    """The next 12 drafts: when, how much, from which account, or why none."""
+    async with caller.uow() as uow:
+        await uow.one(loan_queries.loan(loan_id, caller.borrower), "loan")
+        return await shared.upcoming(uow, await shared.latest(uow, loan_id))
 
 
 @router.post("", status_code=201, response_model=Autopay)
 async def enrol(loan_id: UUID, body: AutopayRequest, request: Request, caller: BorrowerUser) -> Response:
     """Enrol in autopay. A loan has one open autopay at most."""
-    command = autopay.Enrol(loan_id, **dict(body))
+    command = autopay.Enrol(loan_id, **body.terms())
     return await _change(request, caller, loan_id, lambda uow: autopay.enrol(uow, command), status=201)
 
 
 @router.patch("", response_model=Autopay)
 async def change(loan_id: UUID, body: AutopayChange, request: Request, caller: BorrowerUser) -> Response:
-    """Disable (pause), enable (resume), or change amount or account."""
+    """Disable (pause), enable (resume), or change amount, accounts or rules."""
+    return await _change(request, caller, loan_id, lambda uow: shared.apply_change(uow, loan_id, body))
 
-    async def action(uow: UnitOfWork) -> UUID:
-        terms = body.model_dump(exclude={"enabled"})
-        enrolment_id: UUID | None = None
-        if body.enabled is None or any(value is not None for value in terms.values()):
-            enrolment_id = await autopay.change(uow, loan_id, autopay.Change(**terms))
-        if body.enabled is not None:
-            enrolment_id = await (autopay.resume if body.enabled else autopay.pause)(uow, loan_id)
-        assert enrolment_id is not None
-        return enrolment_id
 
-    return await _change(request, caller, loan_id, action)
+@router.post("/skip-next", response_model=Autopay)
+async def skip_next(loan_id: UUID, request: Request, caller: BorrowerUser) -> Response:
+    """Leave out the next draft, also one that is prepared and not sent. The period after it stays."""
+    return await _change(request, caller, loan_id, lambda uow: drafts.skip_next(uow, loan_id, "by the borrower"))
 
 
 @router.delete("", response_model=Autopay)
@@ -67,11 +69,6 @@ async def _change(
 ) -> Response:
     async def run(uow: UnitOfWork) -> Autopay:
         await uow.one(loan_queries.loan(loan_id, caller.borrower), "loan")
-        return await _view(uow, await action(uow))
+        return Autopay(**await shared.values_of(uow, await action(uow)))
 
     return await execute(request, caller, run, status=status)
-
-
-async def _view(uow: UnitOfWork, enrolment_id: UUID) -> Autopay:
-    row = await uow.one(queries.enrolment(enrolment_id), "autopay")
-    return Autopay(**autopay_values(row, await uow.all(queries.latest_drafts(enrolment_id))))

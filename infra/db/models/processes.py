@@ -11,12 +11,14 @@ from sqlalchemy import (
     DateTime,
     Index,
     Integer,
+    SmallInteger,
     String,
+    Time,
     UniqueConstraint,
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from infra.db.metadata import belongs_to, tenant_table, timestamp
 from infra.db.types import MinorUnits
@@ -48,12 +50,28 @@ dates and a zone, no personal data: the dispatcher's role reads it across tenant
 autopay_enrolments = tenant_table(
     "autopay_enrolments",
     Column("loan_id", Uuid, nullable=False),
+    Column("kind", String(10), nullable=False, server_default=text("'autopay'")),
     Column("payment_instrument_id", Uuid),
+    Column("fallback_instrument_id", Uuid),
+    Column("second_fallback_instrument_id", Uuid),
     Column("status", String(20), nullable=False),
-    Column("amount_type", String(20), nullable=False),
+    Column("amount_type", String(30), nullable=False),
     Column("amount", MinorUnits),
+    Column("frequency", String(20), nullable=False, server_default=text("'due_dates'")),
+    Column("dates", ARRAY(Date), nullable=False, server_default=text("'{}'")),
+    Column("last_day_of_month", Boolean, nullable=False, server_default=text("false")),
+    Column("date_anchor", String(20), nullable=False, server_default=text("'apply_date'")),
+    Column("scheduling", String(20), nullable=False, server_default=text("'calendar_day'")),
+    Column("process_days_after", SmallInteger, nullable=False, server_default=text("0")),
+    Column("process_time", Time),
     Column("start_date", Date, nullable=False),
     Column("end_date", Date),
+    Column("number_of_periods", Integer),
+    Column("payoff_rule", String(20), nullable=False, server_default=text("'cap'")),
+    Column("process_zero_or_negative", Boolean, nullable=False, server_default=text("true")),
+    Column("post_payment_update", Boolean, nullable=False, server_default=text("false")),
+    Column("extra_towards", String(20)),
+    Column("retry_days", SmallInteger, nullable=False, server_default=text("0")),
     Column("next_process_date", Date),
     Column("paused_until", Date),
     Column("end_reason", String(200)),
@@ -62,18 +80,24 @@ autopay_enrolments = tenant_table(
     timestamp("updated_at"),
     belongs_to("loan_id", "loans"),
     belongs_to("payment_instrument_id", "payment_instruments"),
+    belongs_to("fallback_instrument_id", "payment_instruments"),
+    belongs_to("second_fallback_instrument_id", "payment_instruments"),
     Index(
         "uq_autopay_enrolments_open",
         "tenant_id",
         "loan_id",
         unique=True,
-        postgresql_where=text("status IN ('active', 'paused', 'suspended')"),
+        postgresql_where=text("status IN ('active', 'paused', 'suspended') AND kind = 'autopay'"),
     ),
-    Index(
-        "ix_autopay_enrolments_instrument",
-        "tenant_id",
-        "payment_instrument_id",
-        postgresql_where=text("status IN ('active', 'paused', 'suspended')"),
+    Index(None, "tenant_id", "loan_id"),
+    *(
+        Index(
+            f"ix_autopay_enrolments_{name}",
+            "tenant_id",
+            f"{name}_id",
+            postgresql_where=text("status IN ('active', 'paused', 'suspended')"),
+        )
+        for name in ("payment_instrument", "fallback_instrument", "second_fallback_instrument")
     ),
     Index("ix_autopay_enrolments_due", "tenant_id", "next_process_date", postgresql_where=text("status = 'active'")),
     CheckConstraint("status IN ('active', 'paused', 'suspended', 'cancelled', 'completed')", name="status"),
@@ -82,17 +106,39 @@ autopay_enrolments = tenant_table(
         "suspended_for IN ('correct_instrument', 'new_authorization', 'deceased')",
         name="suspended_for",
     ),
-    CheckConstraint("amount_type IN ('next_due', 'static')", name="amount_type"),
+    CheckConstraint("kind IN ('autopay', 'recurring')", name="kind"),
+    CheckConstraint(
+        "amount_type IN ('next_due', 'static', 'next_period', 'past_due', 'principal_interest_past_due', "
+        "'interest_only_past_due', 'fees_due')",
+        name="amount_type",
+    ),
     CheckConstraint("(amount_type = 'static') = (amount IS NOT NULL)", name="amount"),
+    CheckConstraint("kind = 'autopay' OR amount_type = 'static' AND frequency <> 'due_dates'", name="recurring"),
+    CheckConstraint(
+        "frequency IN ('due_dates', 'weekly', 'biweekly', 'semimonthly', 'monthly', 'quarterly', 'semiannual', 'annual', "
+        "'custom', 'single')",
+        name="frequency",
+    ),
+    CheckConstraint("(frequency = 'custom') = (cardinality(dates) > 0)", name="dates"),
+    CheckConstraint("date_anchor IN ('apply_date', 'process_date')", name="date_anchor"),
+    CheckConstraint("scheduling IN ('calendar_day', 'business_day')", name="scheduling"),
+    CheckConstraint("process_days_after BETWEEN 0 AND 15", name="process_days_after"),
+    CheckConstraint("end_date IS NULL OR number_of_periods IS NULL", name="end"),
+    CheckConstraint("payoff_rule IN ('cap', 'do_not_process')", name="payoff_rule"),
+    CheckConstraint("extra_towards IN ('principal_only', 'coming_dues', 'next_due_date')", name="extra_towards"),
+    CheckConstraint("retry_days BETWEEN 0 AND 5", name="retry_days"),
 )
-"""One open due-following autopay per loan, by constraint."""
+"""What borrowers have authorized to be drafted: one open autopay a loan, by constraint, and recurring payments of a fixed
+amount beside it. What the columns mean: domain/cadence.py, domain/draft_amounts.py, domain/drafting.py."""
 
 autopay_drafts = tenant_table(
     "autopay_drafts",
     Column("enrolment_id", Uuid, nullable=False),
     Column("loan_id", Uuid, nullable=False),
     Column("process_date", Date, nullable=False),
+    Column("apply_date", Date, nullable=False),
     Column("attempt", Integer, nullable=False),
+    Column("payment_instrument_id", Uuid),
     Column("amount", MinorUnits, nullable=False),
     Column("status", String(20), nullable=False),
     Column("reason", String(200)),
@@ -104,12 +150,15 @@ autopay_drafts = tenant_table(
     belongs_to("enrolment_id", "autopay_enrolments"),
     belongs_to("loan_id", "loans"),
     belongs_to("payment_id", "payments"),
+    belongs_to("payment_instrument_id", "payment_instruments"),
     UniqueConstraint("tenant_id", "enrolment_id", "process_date", "attempt"),
     UniqueConstraint("tenant_id", "payment_id"),
-    Index("ix_autopay_drafts_pending", "tenant_id", postgresql_where=text("status = 'pending'")),
+    Index("ix_autopay_drafts_pending", "tenant_id", "loan_id", postgresql_where=text("status = 'pending'")),
     CheckConstraint("status IN ('pending', 'sent', 'settled', 'not_drafted', 'failed')", name="status"),
 )
-"""One draft per enrolment, process date and attempt, by constraint. `send_on`: not before this date; None: at once."""
+"""One draft per enrolment, process date and attempt, by constraint. `apply_date`: of its period, also where the payment
+counts on another day; `payment_instrument_id`: the account it is taken from, as decided. `send_on`: not before this date;
+None: at once."""
 
 rail_transfers = tenant_table(
     "rail_transfers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -44,3 +45,9 @@ def ach_refusal_of(row: RowMapping) -> str | None:
         has_token=row["has_processor_token"],
         verification=row["verification_status"],
     )
+
+
+def named(instrument_ids: Iterable[UUID]) -> Select[Any]:
+    """What is told of some instruments to those whose they are, removed or not: kind and last four digits."""
+    columns = (_TABLE.c.id, _TABLE.c.instrument_type, _TABLE.c.account_type, _TABLE.c.account_number_last_four)
+    return select(*columns).where(_TABLE.c.id.in_(list(instrument_ids)))

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, select
 
+from domain.autopay import EnrolmentKind
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, workflow_intents
 from infra.db.models.tenancy import date_advances, tenants
 
@@ -14,11 +15,12 @@ from infra.db.models.tenancy import date_advances, tenants
 def latest_enrolment(loan_id: UUID) -> Select[Any]:
     """The newest autopay of a loan: the open one where there is one."""
     table = autopay_enrolments
-    return select(table).where(table.c.loan_id == loan_id).order_by(table.c.id.desc()).limit(1)
+    found = select(table).where(table.c.loan_id == loan_id, table.c.kind == str(EnrolmentKind.AUTOPAY))
+    return found.order_by(table.c.id.desc()).limit(1)
 
 
 def enrolment(enrolment_id: UUID) -> Select[Any]:
-    """One autopay."""
+    """One autopay or recurring payment."""
     return select(autopay_enrolments).where(autopay_enrolments.c.id == enrolment_id)
 
 

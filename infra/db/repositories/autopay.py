@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 
-from domain.autopay import OPEN, DraftStatus, EnrolmentStatus
+from domain.autopay import OPEN, DraftStatus, EnrolmentKind, EnrolmentStatus
+from domain.loan import SETTLED, InstalmentStatus
 from domain.reversal import ReversalStep
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals
 from infra.db.models.servicing import instalments, loans, payments
@@ -21,17 +22,33 @@ from infra.ids import new_id
 _OPEN = [str(status) for status in OPEN]
 
 
+_AUTOPAY = autopay_enrolments.c.kind == str(EnrolmentKind.AUTOPAY)
+
+
 async def open_enrolment(uow: UnitOfWork, loan_id: UUID, *, lock: bool = True) -> RowMapping | None:
-    """The loan's one enrolment that is not ended, locked unless only looked at."""
+    """The loan's one autopay that is not ended, locked unless only looked at."""
     table = autopay_enrolments
-    found = select(table).where(table.c.loan_id == loan_id, table.c.status.in_(_OPEN))
+    found = select(table).where(table.c.loan_id == loan_id, table.c.status.in_(_OPEN), _AUTOPAY)
     return await uow.one_or_none(found.with_for_update() if lock else found)
 
 
 async def last_enrolment(uow: UnitOfWork, loan_id: UUID) -> RowMapping | None:
-    """The loan's newest enrolment, open or ended, only looked at."""
+    """The loan's newest autopay, open or ended, only looked at."""
     table = autopay_enrolments
-    return await uow.one_or_none(select(table).where(table.c.loan_id == loan_id).order_by(table.c.id.desc()).limit(1))
+    found = select(table).where(table.c.loan_id == loan_id, _AUTOPAY)
+    return await uow.one_or_none(found.order_by(table.c.id.desc()).limit(1))
+
+
+async def active_enrolments(uow: UnitOfWork, loan_id: UUID) -> Sequence[RowMapping]:
+    """All enrolments of a loan that draft, autopay and recurring payments, only looked at."""
+    table = autopay_enrolments
+    return await uow.all(select(table).where(table.c.loan_id == loan_id, table.c.status == str(EnrolmentStatus.ACTIVE)))
+
+
+async def open_enrolments(uow: UnitOfWork, loan_id: UUID) -> Sequence[RowMapping]:
+    """All enrolments of a loan that are not ended, autopay and recurring payments, only looked at."""
+    table = autopay_enrolments
+    return await uow.all(select(table).where(table.c.loan_id == loan_id, table.c.status.in_(_OPEN)))
 
 
 async def lock_enrolment(uow: UnitOfWork, enrolment_id: UUID) -> RowMapping:
@@ -54,12 +71,11 @@ async def change_enrolment(uow: UnitOfWork, enrolment_id: UUID, **values: Any) -
     await uow.execute(update(table).where(table.c.id == enrolment_id).values(updated_at=uow.recorded_at, **values))
 
 
-async def due_dates(uow: UnitOfWork, loan_id: UUID, *, unpaid_only: bool) -> list[date]:
-    """The loan's due dates in order: all of them, or those of instalments not fully paid."""
-    found = select(instalments.c.due_date).where(instalments.c.loan_id == loan_id).order_by(instalments.c.due_date)
-    if unpaid_only:
-        found = found.where(instalments.c.status != "paid")
-    return [row["due_date"] for row in await uow.all(found)]
+async def due_dates(uow: UnitOfWork, loan_id: UUID) -> list[tuple[date, bool]]:
+    """The loan's due dates in order, and whether with the instalment nothing is to be paid any more."""
+    table = instalments
+    found = select(table.c.due_date, table.c.status).where(table.c.loan_id == loan_id).order_by(table.c.due_date)
+    return [(row["due_date"], InstalmentStatus(row["status"]) in SETTLED) for row in await uow.all(found)]
 
 
 async def last_event_number(uow: UnitOfWork, loan_id: UUID) -> int:
@@ -76,7 +92,8 @@ async def loan_status(uow: UnitOfWork, loan_id: UUID) -> str:
 async def drawing_on(uow: UnitOfWork, instrument_id: UUID, *, lock: bool = False) -> Sequence[RowMapping]:
     """The open enrolments that draw on a payment instrument, in the order of ids, locked unless only looked at."""
     table = autopay_enrolments
-    which = (table.c.payment_instrument_id == instrument_id, table.c.status.in_(_OPEN))
+    accounts = (table.c.payment_instrument_id, table.c.fallback_instrument_id, table.c.second_fallback_instrument_id)
+    which = (or_(*(account == instrument_id for account in accounts)), table.c.status.in_(_OPEN))
     found = select(table).where(*which).order_by(table.c.id)
     return await uow.all(found.with_for_update() if lock else found)
 
@@ -88,6 +105,12 @@ async def promised(uow: UnitOfWork, loan_id: UUID) -> int:
         select(total.label("total")).where(payments.c.loan_id == loan_id, payments.c.status == "pending"), "sum"
     )
     return int(row["total"])
+
+
+async def pending_drafts_of(uow: UnitOfWork, loan_id: UUID) -> Sequence[RowMapping]:
+    """The drafts of a loan that are prepared and not sent."""
+    table = autopay_drafts
+    return await uow.all(select(table).where(table.c.loan_id == loan_id, table.c.status == str(DraftStatus.PENDING)))
 
 
 async def draft_of_period(uow: UnitOfWork, enrolment_id: UUID, process_date: date) -> RowMapping | None:
@@ -120,7 +143,8 @@ async def attempts_of(uow: UnitOfWork, draft: RowMapping) -> Sequence[RowMapping
 
 async def insert_retry(uow: UnitOfWork, draft: RowMapping, send_on: date) -> None:
     """Draft the same amount once more, from a business date on; when there is a next attempt already, it stays."""
-    again = {name: draft[name] for name in ("enrolment_id", "loan_id", "process_date", "amount")}
+    same = ("enrolment_id", "loan_id", "process_date", "apply_date", "amount", "payment_instrument_id")
+    again = {name: draft[name] for name in same}
     values = {**again, "attempt": draft["attempt"] + 1, "status": str(DraftStatus.PENDING), "send_on": send_on}
     instants = {"created_at": uow.recorded_at, "updated_at": uow.recorded_at}
     await uow.execute(
@@ -128,6 +152,13 @@ async def insert_retry(uow: UnitOfWork, draft: RowMapping, send_on: date) -> Non
         .values(tenant_id=uow.tenant_id, id=new_id(), **values, **instants)
         .on_conflict_do_nothing(index_elements=["tenant_id", "enrolment_id", "process_date", "attempt"])
     )
+
+
+async def first_pending_draft(uow: UnitOfWork, enrolment_id: UUID) -> RowMapping | None:
+    """The first draft of an enrolment that is prepared and not sent, locked."""
+    table = autopay_drafts
+    which = (table.c.enrolment_id == enrolment_id, table.c.status == str(DraftStatus.PENDING))
+    return await uow.one_or_none(select(table).where(*which).order_by(table.c.process_date).limit(1).with_for_update())
 
 
 async def insert_draft(uow: UnitOfWork, **values: Any) -> None:

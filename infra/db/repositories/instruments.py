@@ -43,6 +43,11 @@ async def hold(uow: UnitOfWork, instrument_id: UUID) -> RowMapping | None:
     return await uow.one_or_none(select(*queries.SHOWN).where(_TABLE.c.id == instrument_id).with_for_update(read=True))
 
 
+async def look_at(uow: UnitOfWork, instrument_id: UUID) -> RowMapping | None:
+    """One instrument of any borrower, removed or not, only looked at."""
+    return await uow.one_or_none(select(*queries.SHOWN).where(_TABLE.c.id == instrument_id))
+
+
 async def sealed(uow: UnitOfWork, instrument_id: UUID) -> tuple[bytes | None, bytes | None]:
     """The sealed account number and the sealed processor token of an instrument that is locked."""
     columns = (_TABLE.c.account_number_encrypted, _TABLE.c.processor_token_encrypted)
