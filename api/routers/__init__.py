@@ -28,6 +28,7 @@ from api.routers import (
     processes,
     programs,
     rails,
+    recurring_payments,
     reversals,
     simulate,
     status_archive,
@@ -41,6 +42,7 @@ from api.routers.portal import instruments as portal_instruments
 from api.routers.portal import loans as portal_loans
 from api.routers.portal import payments as portal_payments
 from api.routers.portal import profile as portal_profile
+from api.routers.portal import recurring_payments as portal_recurring_payments
 
 ROUTERS: list[APIRouter] = [
     auth.router,
@@ -62,6 +64,7 @@ ROUTERS: list[APIRouter] = [
     corrections.router,
     reversals.router,
     autopay.router,
+    recurring_payments.router,
     dates.router,
     processes.router,
     journal.router,
@@ -76,5 +79,6 @@ ROUTERS: list[APIRouter] = [
     portal_loans.router,
     portal_payments.router,
     portal_autopay.router,
+    portal_recurring_payments.router,
     portal_instruments.router,
 ]

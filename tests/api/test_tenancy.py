@@ -88,6 +88,17 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
         recorded_business_date=DAY,
     )
     enrolment = await uow.add(autopay_enrolments, loan_id=loan, status="active", amount_type="next_due", start_date=DAY)
+    recurring = await uow.add(
+        autopay_enrolments,
+        loan_id=loan,
+        kind="recurring",
+        status="active",
+        amount_type="static",
+        amount=1_000,
+        frequency="weekly",
+        start_date=DAY,
+        next_process_date=DAY,
+    )
     draft = await uow.add(
         autopay_drafts,
         enrolment_id=enrolment,
@@ -188,6 +199,7 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
         "payment_id": payment,
         "enrolment_id": enrolment,
         "autopay_id": enrolment,
+        "recurring_payment_id": recurring,
         "draft_id": draft,
         "payout_id": payout,
         "detail_id": detail,

@@ -9,7 +9,9 @@ from sqlalchemy import Select, select
 
 from domain.autopay import EnrolmentKind
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, workflow_intents
+from infra.db.models.servicing import loans
 from infra.db.models.tenancy import date_advances, tenants
+from infra.db.queries.paging import newest_first
 
 
 def latest_enrolment(loan_id: UUID) -> Select[Any]:
@@ -22,6 +24,23 @@ def latest_enrolment(loan_id: UUID) -> Select[Any]:
 def enrolment(enrolment_id: UUID) -> Select[Any]:
     """One autopay or recurring payment."""
     return select(autopay_enrolments).where(autopay_enrolments.c.id == enrolment_id)
+
+
+def recurring_payments(loan_id: UUID, after: UUID | None, limit: int) -> Select[Any]:
+    """A loan's recurring payments, newest first."""
+    table = autopay_enrolments
+    found = select(table).where(table.c.loan_id == loan_id, table.c.kind == str(EnrolmentKind.RECURRING))
+    return newest_first(found, table.c.id, after, limit)
+
+
+def recurring_payment(enrolment_id: UUID, borrower_id: UUID | None = None) -> Select[Any]:
+    """One recurring payment, of any borrower or of this one."""
+    table = autopay_enrolments
+    found = select(table).where(table.c.id == enrolment_id, table.c.kind == str(EnrolmentKind.RECURRING))
+    if borrower_id is None:
+        return found
+    own = select(loans.c.id).where(loans.c.borrower_id == borrower_id)
+    return found.where(table.c.loan_id.in_(own))
 
 
 def latest_drafts(enrolment_id: UUID, limit: int = 12) -> Select[Any]:
