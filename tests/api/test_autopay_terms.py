@@ -253,3 +253,40 @@ async def test_roles(viewer: ApiClient, borrower: ApiClient, own: ApiClient, bor
     for method, path in (("PATCH", portal), ("POST", f"{portal}/skip-next"), ("GET", f"{portal}/preview")):
         stranger = await borrower.request(method, path, json={"retry_days": 1} if method == "PATCH" else None)
         assert stranger.status_code == 404, stranger.text
+
+
+@pytest.mark.parametrize("portal", [False, True])
+async def test_the_next_twelve_drafts_are_previewed_in_figures_and_words(
+    loan_officer: ApiClient, own: ApiClient, borrowed: Borrowed, portal: bool
+) -> None:
+    client, url = own if portal else loan_officer, url_of(borrowed, portal=portal)
+    assert (await client.get(f"{url}/preview")).status_code == 404
+    enrolled = (await client.post(url, json=terms(borrowed))).json()
+    preview = (await client.get(f"{url}/preview")).json()
+    assert (preview["autopay_id"], len(preview["drafts"]), preview["end_reason"]) == (enrolled["id"], 12, None)
+    assert preview["drafts"][0] == enrolled["next_draft"]
+    january = preview["drafts"][3]  # the 9th is a Saturday
+    assert january == {
+        "process_date": "2021-01-11",
+        "apply_date": "2021-01-09",
+        "effective_date": "2021-01-09",
+        "amount": "297.47",
+        "payment_instrument_id": str(borrowed.instrument_id),
+        "reason": None,
+        "in_words": f"297.47 on 2021-01-11 {CHECKING}, counting on 2021-01-09",
+    }
+    await client.delete(url)
+    ended = (await client.get(f"{url}/preview")).json()
+    said = "cancelled by the borrower" if portal else "cancelled by staff"
+    assert (ended["drafts"], ended["end_reason"]) == ([], said)
+
+
+async def test_a_preview_says_why_nothing_is_drafted_and_when_it_ends(loan_officer: ApiClient, borrowed: Borrowed) -> None:
+    url = url_of(borrowed)
+    stops = {"amount_type": "static", "amount": "6000.00", "payoff_rule": "do_not_process", "number_of_periods": 3}
+    await loan_officer.post(url, json=terms(borrowed, frequency="monthly", start_date="2020-10-01", **stops))
+    preview = (await loan_officer.get(f"{url}/preview")).json()
+    assert [draft["amount"] for draft in preview["drafts"]] == ["6000.00", "0.00", "0.00"]
+    reason = "it is more than what pays the loan off, and such a draft is not to be processed"
+    assert preview["drafts"][1]["in_words"] == f"nothing on 2020-11-02: {reason}"
+    assert preview["end_reason"] == "nothing is left to draft"
