@@ -12,7 +12,7 @@ from typing import Final
 
 from domain.fees import assess_instalment_fee, component_of, has_own_fee
 from domain.loan import Allocation, AllocationLine, FeeKind, LoanStatus, fee_kind
-from domain.program import AdvanceOrder, AllocationScope, Component
+from domain.program import AdvanceOrder, AllocationScope, Component, ExtraMoney
 from domain.recovery import recover
 from domain.working import Book, OpenFee, OpenRow
 
@@ -25,17 +25,29 @@ instalment is the program's instalment fee, not assessed yet."""
 
 
 def pay(
-    book: Book, payment_id: str, amount: int, on: date, advance: AdvanceOrder | None = None, withheld: int = 0
+    book: Book,
+    payment_id: str,
+    amount: int,
+    on: date,
+    advance: AdvanceOrder | None = None,
+    withheld: int = 0,
+    extra: ExtraMoney | None = None,
 ) -> Allocation:
     """Apply `amount` minor units received on `on` to the book and say where they went.
 
-    `advance` says which open instalment money in advance fills first (default: the program's). Money received for a
-    charged-off loan is a recovery. What is left first repays what is due from the borrower; the rest is unapplied, and so
-    is `withheld`, the part of the amount that pays nothing (minor units).
+    `advance` says which open instalment money in advance fills first, `extra` what becomes of money beyond what is due and
+    the current instalment (default: as the program says). Money received for a charged-off loan is a recovery. What is left
+    first repays what is due from the borrower; the rest is unapplied, and so is `withheld`, the part of the amount that pays
+    nothing (minor units).
     """
     book.total_paid += amount
     book.last_payment_date, book.last_payment_amount = on, amount
+    book.extra = extra
+    book.extras_differ |= extra is not None and extra is not book.terms.program.extra_money
     allocation = apply(book, payment_id, amount - withheld, on, advance)
+    book.extra = None
+    if extra is ExtraMoney.UNAPPLIED and book.status is LoanStatus.ACTIVE:
+        book.set_aside += allocation.unapplied
     if withheld:
         allocation = allocation._replace(unapplied=allocation.unapplied + withheld)
     book.unapplied += allocation.unapplied

@@ -134,9 +134,6 @@ class PreparedDraft:
 
 
 MAX_RETRY_DAYS: Final = 5
-MAX_RETRIES: Final = 2
-RETRY_WITHIN: Final = timedelta(days=180)
-"""An entry that was returned may be sent again twice, within 180 days (NACHA operating rules)."""
 
 
 def check_process_time(at: time | None) -> None:
@@ -151,15 +148,13 @@ def check_retry_days(days: int) -> None:
         raise InvalidInput.at("/retry_days", f"must be from 0 (not tried again) to {MAX_RETRY_DAYS} banking days")
 
 
-def next_attempt(
-    retry_days: int, *, attempt: int, first_sent_on: date, returned_on: date, holidays: frozenset[date]
-) -> date | None:
-    """The banking day on which a draft that was returned for want of funds is tried again, or None when it is not.
+def next_attempt(retry_days: int, *, returned_on: date, retry_by: date | None, holidays: frozenset[date]) -> date | None:
+    """The banking day on which a draft that was returned is tried again, or None when it is not.
 
-    Whether the return's code allows it at all is not decided here. Arguments: `retry_days` of the enrolment, 0 for never;
-    `attempt` is the one that was returned (1 is the first); `first_sent_on`: when the first one went out.
+    Arguments: `retry_days` of the enrolment, in banking days from the return on, 0 for never; `retry_by`: the last day on
+    which the next attempt may settle, None when the rules of the network allow none.
     """
-    if not retry_days or attempt > MAX_RETRIES:
+    if not retry_days or retry_by is None:
         return None
     day = add_banking_days(returned_on, retry_days, holidays)
-    return day if day <= first_sent_on + RETRY_WITHIN else None
+    return day if add_banking_days(day, 1, holidays) <= retry_by else None

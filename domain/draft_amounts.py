@@ -10,6 +10,7 @@ from typing import Final
 
 from domain.errors import InvalidInput
 from domain.loan import LoanState
+from domain.program import ExtraMoney
 
 
 class AmountType(StrEnum):
@@ -28,6 +29,25 @@ class AmountType(StrEnum):
     INTEREST_ONLY_PAST_DUE = "interest_only_past_due"
     FEES_DUE = "fees_due"
 
+
+class ExtraTowards(StrEnum):
+    """What becomes of the money of a draft beyond what is due and the current instalment, where the borrower says so:
+    principal, which leaves the dues as they are; the coming dues; or it waits and is applied on the next due date."""
+
+    PRINCIPAL_ONLY = "principal_only"
+    COMING_DUES = "coming_dues"
+    NEXT_DUE_DATE = "next_due_date"
+
+    @property
+    def extra_money(self) -> ExtraMoney:
+        return _EXTRA_MONEY[self]
+
+
+_EXTRA_MONEY: Final = {
+    ExtraTowards.PRINCIPAL_ONLY: ExtraMoney.PRINCIPAL_ONLY,
+    ExtraTowards.COMING_DUES: ExtraMoney.ADVANCE_DUE,
+    ExtraTowards.NEXT_DUE_DATE: ExtraMoney.UNAPPLIED,
+}
 
 FOLLOWS_INSTALMENTS: Final = (AmountType.NEXT_DUE, AmountType.NEXT_PERIOD)
 """Types with which a period whose instalment is settled has nothing to draft, so that it is left out."""

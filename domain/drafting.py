@@ -16,6 +16,7 @@ from domain.cadence import Cadence, Occurrence, occurrence_on, upcoming
 from domain.draft_amounts import FOLLOWS_INSTALMENTS, AmountTerms, decide, owed_through, wanted
 from domain.events import Event, PaymentReceived
 from domain.loan import SETTLED, LoanState, LoanStatus
+from domain.program import ExtraMoney
 from domain.replay import replay
 from domain.terms import LoanTerms
 
@@ -46,7 +47,8 @@ class Authorization:
     """What a borrower has authorized: when, how much, from which accounts (`sources`, in the order in which they are tried).
 
     `next_process_date`: of the period that is waited for; None when there is none. `on_process_date`: a draft counts on
-    the day it was processed, instead of its apply date. `recurring`: a fixed amount beside the loan's autopay.
+    the day it was processed, instead of its apply date. `recurring`: a fixed amount beside the loan's autopay. `extra`: what
+    becomes of money beyond what is due and the current instalment (None: as the program says).
     """
 
     id: UUID
@@ -56,6 +58,7 @@ class Authorization:
     next_process_date: date | None
     on_process_date: bool = False
     recurring: bool = False
+    extra: ExtraMoney | None = None
 
     @property
     def rank(self) -> tuple[bool, UUID]:
@@ -67,7 +70,7 @@ class Authorization:
 @dataclass(frozen=True, slots=True)
 class Drafting:
     """A draft as decided. `amount` in minor units, 0 with the `reason` why nothing is drafted. `apply_date`: of its period;
-    `effective_date`: on which it counts. `instrument_id`: the account it is taken from."""
+    `effective_date`: on which it counts. `instrument_id`: the account it is taken from. `extra`: see Authorization."""
 
     process_date: date
     apply_date: date
@@ -75,6 +78,7 @@ class Drafting:
     amount: int
     reason: str | None = None
     instrument_id: UUID | None = None
+    extra: ExtraMoney | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +101,14 @@ class Prospect:
     def state(self, as_of: date) -> LoanState:
         return replay(self.terms, self.events, as_of).state
 
-    def with_payment(self, amount: int, effective_date: date) -> Prospect:
-        """The loan when `amount` minor units more have come in."""
+    def with_draft(self, draft: Drafting, at_most: int | None = None) -> Prospect:
+        """The loan when a draft has come in, of no more than `at_most` minor units."""
+        amount = draft.amount if at_most is None else min(draft.amount, at_most)
+        if not amount:
+            return self
         sequence = max((event.sequence for event in self.events), default=0) + 1
-        event = Event(sequence, effective_date, PaymentReceived(amount, f"drafted:{sequence}"))
-        return replace(self, events=(*self.events, event))
+        body = PaymentReceived(amount, f"drafted:{sequence}", extra=draft.extra)
+        return replace(self, events=(*self.events, Event(sequence, draft.effective_date, body)))
 
 
 def decide_draft(
@@ -137,7 +144,7 @@ def decide_draft(
     )
     if decision.reason is not None:
         return replace(nothing, reason=decision.reason)
-    return replace(nothing, amount=decision.amount, instrument_id=source.instrument_id)
+    return replace(nothing, amount=decision.amount, instrument_id=source.instrument_id, extra=authorization.extra)
 
 
 def following(
@@ -202,10 +209,7 @@ def expected(
 def with_drafts(loan: Prospect, drafts: Iterable[Ahead], as_of: date, holidays: frozenset[date]) -> Prospect:
     """The loan when these drafts have gone out, each as it is decided then."""
     for authorization, process_date, at_most in sorted(drafts, key=lambda one: one.place):
-        draft = decide_draft(loan, authorization, process_date, as_of, holidays)
-        amount = draft.amount if at_most is None else min(draft.amount, at_most)
-        if amount:
-            loan = loan.with_payment(amount, draft.effective_date)
+        loan = loan.with_draft(decide_draft(loan, authorization, process_date, as_of, holidays), at_most)
     return loan
 
 
@@ -214,7 +218,7 @@ def decide_period(
 ) -> tuple[Drafting, Occurrence | None, Prospect]:
     """The draft of a period, the period that is waited for after it, and the loan when the draft has gone out."""
     draft = decide_draft(loan, own, process_date, as_of, holidays)
-    after = loan.with_payment(draft.amount, draft.effective_date) if draft.amount else loan
+    after = loan.with_draft(draft)
     return draft, following(own, after.state(as_of), process_date + _ONE_DAY, holidays), after
 
 

@@ -24,7 +24,7 @@ from domain.changes import (
 from domain.errors import InvalidInput
 from domain.loan import LoanStatus
 from domain.money import format_amount, format_rate, parse_amount, parse_rate
-from domain.program import AdvanceOrder
+from domain.program import AdvanceOrder, ExtraMoney
 
 
 class EventKind(StrEnum):
@@ -76,13 +76,15 @@ class Boarded:
 
 @dataclass(frozen=True, slots=True)
 class PaymentReceived:
-    """`advance` says which open instalment money in advance fills first; None means as the program says. `withheld`: the
-    part of `amount` that does not go through the waterfall, because it is refunded; it is unapplied."""
+    """`advance` says which open instalment money in advance fills first, `extra` what becomes of money beyond what is due
+    and the current instalment; None means as the program says. `withheld`: the part of `amount` that does not go through
+    the waterfall, because it is refunded; it is unapplied."""
 
     amount: int
     payment_id: str
     advance: AdvanceOrder | None = None
     withheld: int | None = None
+    extra: ExtraMoney | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +325,7 @@ _RATE: Final = Field(format_rate, _rate)
 _COUNT: Final = Field(int, _whole)
 _FLAG: Final = Field(bool, _flag)
 
-_LATER_FIELDS: Final = frozenset({"advance", "shortfall", "withheld"})
+_LATER_FIELDS: Final = frozenset({"advance", "shortfall", "withheld", "extra"})
 
 FORMS: Final[dict[EventKind, Form]] = {
     form.kind: form
@@ -351,6 +353,7 @@ FORMS: Final[dict[EventKind, Form]] = {
                 "payment_id": _TEXT,
                 "advance": _optional(_one_of(AdvanceOrder)),
                 "withheld": _optional(_MONEY),
+                "extra": _optional(_one_of(ExtraMoney)),
             },
         ),
         Form(EventKind.PAYMENT_SETTLED, PaymentSettled, 3, {"payment_id": _TEXT}),

@@ -14,7 +14,7 @@ from domain.delinquency import DelinquencyHistory
 from domain.fees import assess_instalment_fees, assess_late_fees, next_late_fee_day
 from domain.journal import Entry, EntryKind
 from domain.loan import Allocation, LoanStatus
-from domain.program import ExtraMoney, InterestMethod
+from domain.program import InterestMethod
 from domain.working import Book, OpenRow
 
 _ONE_DAY = timedelta(days=1)
@@ -114,7 +114,7 @@ class Fold:
         fee_day = next_late_fee_day(book)
         if fee_day is not None and self.opened < fee_day < day:
             day = fee_day  # it is assessed on the instalment as it stands then
-        applies = book.unapplied > 0 and program.extra_money is ExtraMoney.UNAPPLIED
+        applies = book.waiting > 0
         # by day the rows to come are only foreseen: which are due, and how much is, shows on their due dates
         if applies or program.instalment_fee or program.interest_method is InterestMethod.SIMPLE_DAILY:
             dues = book.plan.due_dates
@@ -141,7 +141,7 @@ class Fold:
             assess_instalment_fees(book, day)
         if book.new_fees:
             self.post_fees()
-        if book.unapplied and program.extra_money is ExtraMoney.UNAPPLIED:
+        if book.waiting:
             self._apply_what_is_due(day)
         if program.non_accrual_days is not None and non_accrual.due_to_begin(book, day):
             self.set_non_accrual(True, day)
@@ -155,7 +155,9 @@ class Fold:
         book.method.bring(book, day)
         due = book.fees_balance + sum(row.unpaid for row in book.rows[book.first_open : index])
         if due:
-            self.apply_unapplied(day.isoformat(), min(due, book.unapplied), day)
+            amount = min(due, book.waiting)
+            book.set_aside = max(0, book.set_aside - amount)
+            self.apply_unapplied(day.isoformat(), amount, day)
 
 
 def _due_date(row: OpenRow) -> date:

@@ -219,7 +219,7 @@ class Recalculated:
         money, which as `principal_only` goes to the last instalments. Returns what stays unapplied."""
         later = range(book.current, len(book.rows))
         order: Sequence[int] = later
-        match book.terms.program.extra_money:
+        match book.extra_money:
             case ExtraMoney.ADVANCE_DUE:
                 order = later if advance is AdvanceOrder.NEXT else later[::-1]
             case ExtraMoney.PRINCIPAL_ONLY:

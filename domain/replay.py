@@ -266,7 +266,7 @@ def _payment_received(fold: Fold, body: PaymentReceived, on: date) -> None:
     fold.pass_to(on)
     book = fold.book
     fold.settle_memo(on)
-    allocation = pay(book, body.payment_id, body.amount, on, body.advance, body.withheld or 0)
+    allocation = pay(book, body.payment_id, body.amount, on, body.advance, body.withheld or 0, body.extra)
     fold.allocations[body.payment_id] = allocation
     if book.new_fees:
         fold.post_fees()

@@ -316,7 +316,7 @@ def _extra(book: Book, rest: int, on: date, lines: list[AllocationLine], advance
     later = book.rows[book.current + 1 :]
     if not later:
         return rest
-    match book.terms.program.extra_money:
+    match book.extra_money:
         case ExtraMoney.PRINCIPAL_ONLY:
             amount = min(rest, sum(row.principal - row.principal_paid for row in later))
             book.pay_principal(amount, on)

@@ -331,7 +331,7 @@ class SimpleDaily:
         """
         if not rest:
             return 0
-        match book.terms.program.extra_money:
+        match book.extra_money:
             case ExtraMoney.PRINCIPAL_ONLY:
                 row = self._current_row(book)
                 interest = min(rest, self._owed(book))

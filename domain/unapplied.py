@@ -56,6 +56,7 @@ def refunded(fold: Fold, body: Refunded, on: date) -> None:
     if own > book.unapplied:
         raise NotUnapplied(body, on, own, book.unapplied)
     book.unapplied -= own
+    book.set_aside = min(book.set_aside, book.unapplied)
     book.due_from_borrower += shortfall
     _owe(fold, posting.refund(body.refund_id, own, shortfall, on), body.amount, "/refund_id")
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from domain.amortization import Row
 from domain.loan import AllocationLine, FeeKind, LoanStatus, PayoffQuote
 from domain.plan import Plan
-from domain.program import AdvanceOrder, LateFeeKind
+from domain.program import AdvanceOrder, ExtraMoney, LateFeeKind
 from domain.rates import Rates
 from domain.terms import LoanTerms
 
@@ -166,6 +166,8 @@ class Book:
     `fee_checked_on` belong to domain/fees.py. `last_first`: money paid the last instalment before others. `moved_interest`:
     past due interest that a modification took from its instalments and that the rows to be remade take up.
     `late_fee_wait`: how long after its due date an unpaid instalment bears a late fee, None where it never does.
+    `extra`: what the payment being applied says of extra money; `extras_differ`: one has said otherwise than the program;
+    `set_aside`: the part of `unapplied` that payments said is to wait for the next due date.
     """
 
     terms: LoanTerms
@@ -201,6 +203,9 @@ class Book:
     excused: int = 0
     last_first: bool = False
     moved_interest: int = 0
+    extra: ExtraMoney | None = None
+    extras_differ: bool = False
+    set_aside: int = 0
     own_fee_numbers: set[int] = field(default_factory=set)
     late_fee_wait: timedelta | None = field(init=False)
 
@@ -208,6 +213,25 @@ class Book:
         program = self.terms.program
         charges = program.late_fee.kind is not LateFeeKind.NONE
         self.late_fee_wait = timedelta(days=program.grace_days + 1) if charges else None
+
+    @property
+    def extra_money(self) -> ExtraMoney:
+        """What becomes of money beyond what is due and the current instalment: as the payment says, or the program. Where
+        payments differ in it, and one has paid coming instalments, these are not made anew: principal prepays them too."""
+        extra = self.extra or self.terms.program.extra_money
+        if extra is ExtraMoney.PRINCIPAL_ONLY and self.extras_differ and self._paid_ahead():
+            return ExtraMoney.ADVANCE_DUE
+        return extra
+
+    def _paid_ahead(self) -> bool:
+        return any(row.principal_paid or row.interest_paid for row in self.rows[self.current + 1 :])
+
+    @property
+    def waiting(self) -> int:
+        """Unapplied funds (minor units) that are applied by themselves on the next due date."""
+        if self.terms.program.extra_money is ExtraMoney.UNAPPLIED:
+            return self.unapplied
+        return min(self.set_aside, self.unapplied)
 
     def open_rows(self, made: Iterable[Row]) -> list[OpenRow]:
         """Rows of a schedule, not paid yet, with the periods of the plan."""

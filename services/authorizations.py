@@ -11,7 +11,7 @@ from sqlalchemy.engine import RowMapping
 
 from domain.autopay import EnrolmentKind
 from domain.cadence import Cadence, DateAnchor, DraftFrequency, Scheduling
-from domain.draft_amounts import AmountTerms, AmountType, PayoffRule
+from domain.draft_amounts import AmountTerms, AmountType, ExtraTowards, PayoffRule
 from domain.drafting import Ahead, Authorization, Prospect, Source, expected, following_dues
 from domain.errors import InvalidInput
 from domain.money import format_amount
@@ -74,6 +74,7 @@ async def authorization(uow: UnitOfWork, row: RowMapping, *, hold: bool = False)
         next_process_date=row["next_process_date"],
         on_process_date=row["post_payment_update"],
         recurring=row["kind"] == EnrolmentKind.RECURRING,
+        extra=None if row["extra_towards"] is None else ExtraTowards(row["extra_towards"]).extra_money,
     )
 
 

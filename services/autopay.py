@@ -24,7 +24,7 @@ from domain.autopay import (
     check_retry_days,
 )
 from domain.cadence import DateAnchor, DraftFrequency, Scheduling, check_cadence
-from domain.draft_amounts import AmountType, PayoffRule, check_amount
+from domain.draft_amounts import AmountType, ExtraTowards, PayoffRule, check_amount
 from domain.drafting import NOTHING_LEFT, PAID_OFF
 from domain.errors import Conflict, InvalidInput, NotFound, WrongState
 from domain.loan import LoanStatus
@@ -83,6 +83,7 @@ class Enrol:
     payoff_rule: PayoffRule = PayoffRule.CAP
     process_zero_or_negative: bool = True
     post_payment_update: bool = False
+    extra_towards: ExtraTowards | None = None
     retry_days: int = 0
     fallback_instrument_ids: tuple[UUID, ...] = ()
     kind: EnrolmentKind = EnrolmentKind.AUTOPAY
@@ -100,6 +101,7 @@ class Change:
     payoff_rule: PayoffRule | None = None
     process_zero_or_negative: bool | None = None
     post_payment_update: bool | None = None
+    extra_towards: ExtraTowards | None = None
     retry_days: int | None = None
     process_time: time | None = None
 

@@ -19,6 +19,7 @@ from domain.events import PaymentReceived, PaymentSettled
 from domain.history import refusal_of
 from domain.money import format_amount
 from domain.payment_file import Method
+from domain.program import ExtraMoney
 from domain.replay import Preview, check_payment
 from domain.replay import preview as preview_payment
 from infra.db.models.servicing import payments
@@ -45,7 +46,8 @@ class RecordPayment:
 
     `amount` in minor units. `effective_date` None means the business date. Defaults are those of a staff payment: money
     that is here, so it is completed and settled at once. A draft sent to a bank is `processing` and `in_transit` until
-    `settle`. `payment_id` is given by whoever may ask twice: the second time the first payment is the answer.
+    `settle`. `payment_id` is given by whoever may ask twice: the second time the first payment is the answer. `extra`: what
+    becomes of money beyond what is due and the current instalment (None: as the program says).
     """
 
     loan_id: UUID
@@ -58,6 +60,7 @@ class RecordPayment:
     status: Literal["completed", "processing"] = "completed"
     settlement_status: Literal["not_applicable", "in_transit"] = "not_applicable"
     payment_id: UUID | None = None
+    extra: ExtraMoney | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class _New:
     loan: LockedLoan
     row: PaymentRecord
     digest: bytes
+    extra: ExtraMoney | None = None
 
 
 async def record(uow: UnitOfWork, command: RecordPayment) -> PaymentRecord:
@@ -124,7 +128,7 @@ async def record_many(uow: UnitOfWork, commands: Sequence[RecordPayment]) -> lis
             as_of = await today(uow, loan)
             effective_date = command.effective_date or as_of
             await _check(uow, loan, command, effective_date, as_of)
-            new.append(_New(loan, _received(uow, command, effective_date, as_of), _digest(command)))
+            new.append(_New(loan, _received(uow, command, effective_date, as_of), _digest(command), command.extra))
     if new:
         done |= await _add(uow, new)
     return [done[command.loan_id] for command in commands]
@@ -137,7 +141,7 @@ async def _add(uow: UnitOfWork, new: Sequence[_New]) -> dict[UUID, PaymentRecord
     events: list[LoanEvent] = []
     for item in new:
         name, on = str(item.row.id), item.row.effective_date
-        events.append((item.loan, PaymentReceived(item.row.amount, name), on))
+        events.append((item.loan, PaymentReceived(item.row.amount, name, extra=item.extra), on))
         if item.row.settlement_status == "not_applicable":
             events.append((item.loan, PaymentSettled(name), on))
     replays = await apply_events(uow, events)

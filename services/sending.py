@@ -100,6 +100,7 @@ async def _send(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, decided: D
         source="autopay",
         status="processing",
         settlement_status="in_transit",
+        extra=decided.extra,
         payment_id=draft["id"],  # the draft's own id, so that one draft can only be one payment
     )
     try:

@@ -16,7 +16,7 @@ from api.schemas.base import Amount, Count, Date, Flag, Money, Reason, Schema
 from domain.autopay import MAX_RETRY_DAYS, DraftStatus, EnrolmentStatus
 from domain.autopay_words import draft_in_words, terms_in_words
 from domain.cadence import MAX_DATES, MAX_DAYS_AFTER, MAX_PERIODS, DateAnchor, DraftFrequency, Scheduling
-from domain.draft_amounts import AmountType, PayoffRule
+from domain.draft_amounts import AmountType, ExtraTowards, PayoffRule
 from domain.drafting import Drafting, Outlook
 from services.authorizations import amounts_of, cadence_of
 from services.autopay import MAX_FALLBACKS
@@ -77,6 +77,11 @@ class AutopayRequest(Schema):
     post_payment_update: Flag = Field(
         False, description="true: a draft counts on the day it is processed, not its apply date"
     )
+    extra_towards: ExtraTowards | None = Field(
+        None,
+        description="what money beyond what is due and the current instalment pays: principal alone, the coming dues, or it "
+        "waits for the next due date; default: as the loan's program says",
+    )
     retry_days: Count = Field(
         0,
         description=f"banking days until a draft returned for want of funds is tried again, 1 to {MAX_RETRY_DAYS}; 0: never",
@@ -110,6 +115,7 @@ class AutopayTermsChange(Schema):
     payoff_rule: PayoffRule | None = None
     process_zero_or_negative: Flag | None = None
     post_payment_update: Flag | None = None
+    extra_towards: ExtraTowards | None = None
     retry_days: Count | None = None
     process_time: TimeOfDay | None = None
 
@@ -186,6 +192,7 @@ class Autopay(Schema):
     payoff_rule: PayoffRule
     process_zero_or_negative: bool
     post_payment_update: bool
+    extra_towards: ExtraTowards | None
     retry_days: int
     next_process_date: Date | None = Field(description="when the next draft goes out: its date, or the banking day after")
     next_draft: PlannedDraft | None = Field(description="null when there is none to come")

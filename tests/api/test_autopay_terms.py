@@ -152,6 +152,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"retry_days": 6}, "/retry_days"),
     ({"amount_type": "fees_due", "amount": "1.00"}, "/amount"),
     ({"payoff_rule": "pay_more"}, "/payoff_rule"),
+    ({"extra_towards": "interest"}, "/extra_towards"),
     ({"fallback_instrument_ids": [str(new_id())]}, "/fallback_instrument_ids/0"),
     ({"fallback_instrument_ids": [str(new_id())] * 3}, "/fallback_instrument_ids"),
     ({"frequency": "monthly", "start_date": "2200-12-31", "process_days_after": 15, "end_date": "2200-12-31"}, "/end_date"),
@@ -189,6 +190,7 @@ async def test_amount_accounts_and_rules_can_be_changed(
     assert changed.json()["next_draft"]["amount"] == "350.00"
 
     rules = {"fallback_instrument_ids": [savings], "retry_days": 3, "post_payment_update": True, "process_time": "07:00"}
+    rules["extra_towards"] = "coming_dues"
     changed = await client.patch(url, json=rules)
     assert {name: changed.json()[name] for name in rules} == rules
     moved = {"payment_instrument_id": savings, "fallback_instrument_ids": []}

@@ -89,26 +89,23 @@ def test_a_time_before_the_cutoff_passes(at: time | None) -> None:
 
 
 HOLIDAYS = bank_holidays()
-SENT, RETURNED = date(2020, 10, 5), date(2020, 10, 8)
+RETURNED, LATEST = date(2020, 10, 8), date(2021, 4, 5)
 
 
 @pytest.mark.parametrize(
-    ("retry_days", "attempt", "sent", "returned", "expected"),
+    ("retry_days", "retry_by", "expected"),
     [
-        (0, 1, SENT, RETURNED, None),  # never
-        (1, 1, SENT, RETURNED, date(2020, 10, 9)),
-        (2, 1, SENT, RETURNED, date(2020, 10, 13)),  # over a weekend and Columbus Day
-        (5, 2, SENT, RETURNED, date(2020, 10, 16)),
-        (1, 3, SENT, RETURNED, None),  # twice at most
-        (2, 2, date(2020, 1, 6), date(2020, 7, 1), date(2020, 7, 3)),  # the 179th day
-        (3, 2, date(2020, 1, 6), date(2020, 7, 1), None),  # beyond 180 days
+        (0, LATEST, None),  # never
+        (2, None, None),  # the rules allow no other attempt
+        (1, LATEST, date(2020, 10, 9)),
+        (2, LATEST, date(2020, 10, 13)),  # over a weekend and Columbus Day
+        (5, LATEST, date(2020, 10, 16)),
+        (2, date(2020, 10, 14), date(2020, 10, 13)),  # it settles on the day after
+        (2, date(2020, 10, 13), None),
     ],
 )
-def test_when_a_returned_draft_is_tried_again(
-    retry_days: int, attempt: int, sent: date, returned: date, expected: date | None
-) -> None:
-    again = next_attempt(retry_days, attempt=attempt, first_sent_on=sent, returned_on=returned, holidays=HOLIDAYS)
-    assert again == expected
+def test_when_a_returned_draft_is_tried_again(retry_days: int, retry_by: date | None, expected: date | None) -> None:
+    assert next_attempt(retry_days, returned_on=RETURNED, retry_by=retry_by, holidays=HOLIDAYS) == expected
 
 
 @pytest.mark.parametrize("days", [-1, 6])

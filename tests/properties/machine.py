@@ -35,7 +35,7 @@ from domain.events import (
 from domain.history import Record, check_void
 from domain.loan import LoanStatus, state_hash
 from domain.plan import contract
-from domain.program import AdvanceOrder, InterestMethod
+from domain.program import AdvanceOrder, ExtraMoney, InterestMethod
 from domain.replay import Replay, preview_event
 from domain.shortfall import cover_shortfalls
 from domain.terms import LoanTerms
@@ -162,9 +162,15 @@ class LoanMachine(RuleBasedStateMachine):
 
     # money
 
-    @rule(kind=amounts, percent=parts, back=days_back, advance=st.none() | st.sampled_from(AdvanceOrder))
-    def pay(self, kind: Amount, percent: int, back: int, advance: AdvanceOrder | None) -> None:
-        self.try_to(PaymentReceived(self.amount(kind, percent), self.new_name(), advance), back)
+    @rule(
+        kind=amounts,
+        percent=parts,
+        back=days_back,
+        advance=st.none() | st.sampled_from(AdvanceOrder),
+        extra=st.none() | st.sampled_from(ExtraMoney),
+    )
+    def pay(self, kind: Amount, percent: int, back: int, advance: AdvanceOrder | None, extra: ExtraMoney | None) -> None:
+        self.try_to(PaymentReceived(self.amount(kind, percent), self.new_name(), advance, extra=extra), back)
 
     @precondition(lambda self: self.life.result.state.status is LoanStatus.ACTIVE)
     @rule()

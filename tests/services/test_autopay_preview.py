@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.autopay import EnrolmentKind
 from domain.cadence import DateAnchor, DraftFrequency, Scheduling
-from domain.draft_amounts import AmountType, PayoffRule
+from domain.draft_amounts import AmountType, ExtraTowards, PayoffRule
 from domain.drafting import Outlook
 from domain.events import ChargedFee, FeeCharged
 from domain.instruments import VerificationMethod, VerificationStatus
@@ -65,12 +65,12 @@ CASES = [
     Case(F.DUE_DATES, A.NEXT_DUE, {"post_payment_update": True}, company=F.DUE_DATES),
     Case(F.DUE_DATES, A.NEXT_PERIOD, {"process_days_after": 3}, company=F.BIWEEKLY),
     Case(F.WEEKLY, A.NEXT_DUE, {"post_payment_update": True}),
-    Case(F.BIWEEKLY, A.STATIC, STOP),
+    Case(F.BIWEEKLY, A.STATIC, {**STOP, "extra_towards": ExtraTowards.COMING_DUES}),
     Case(F.SEMIMONTHLY, A.NEXT_PERIOD, {"process_days_after": 3, "scheduling": Scheduling.BUSINESS_DAY}, company=F.MONTHLY),
     Case(F.MONTHLY, A.PAST_DUE, {"number_of_periods": 7}),
     Case(F.MONTHLY, A.PRINCIPAL_INTEREST_PAST_DUE, BY_PROCESS, company=F.MONTHLY),
     Case(F.QUARTERLY, A.FEES_DUE),
-    Case(F.SEMIANNUAL, A.STATIC, {**CAP, "process_zero_or_negative": False}),
+    Case(F.SEMIANNUAL, A.STATIC, {**CAP, "process_zero_or_negative": False, "extra_towards": ExtraTowards.NEXT_DUE_DATE}),
     Case(F.ANNUAL, A.INTEREST_ONLY_PAST_DUE, {"number_of_periods": 2}),
     Case(F.CUSTOM, A.STATIC, {**CAP, "dates": DATES}),
     Case(F.SINGLE, A.NEXT_DUE),
@@ -204,3 +204,24 @@ async def test_the_fallback_that_will_be_drafted_is_in_the_preview(rows: Rows, l
     (draft,) = await rows.drafts(own)
     (payment,) = await rows.payments(loan.loan_id)
     assert (draft["payment_instrument_id"], payment["payment_instrument_id"], draft["status"]) == (savings, savings, "sent")
+
+
+@pytest.mark.parametrize("wish", [None, *ExtraTowards])
+async def test_what_a_draft_takes_beyond_what_is_due_goes_where_the_borrower_said(
+    rows: Rows, loan: Borrowed, wish: ExtraTowards | None
+) -> None:
+    own = await enrol(rows, loan, frequency=F.SINGLE, amount_type=A.STATIC, amount=300_000, extra_towards=wish)
+    await drafting.live(rows, own, 1)
+    (payment,) = await rows.payments(loan.loan_id)
+    state = await rows.loan(loan.loan_id)
+    waits, next_due = payment["unapplied_amount"] > 0, state["next_due_date"]
+    usual = (False, date(2021, 1, 9))  # the example's program: principal only, the current instalment being paid too
+    expected = {
+        None: usual,
+        ExtraTowards.PRINCIPAL_ONLY: usual,
+        ExtraTowards.COMING_DUES: (False, date(2021, 7, 9)),
+        ExtraTowards.NEXT_DUE_DATE: (True, date(2021, 1, 9)),
+    }
+    assert (waits, next_due) == expected[wish]
+    async with rows.uow() as uow:
+        await assert_consistent(uow, loan.loan_id)
