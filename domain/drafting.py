@@ -7,7 +7,7 @@ the same decision made on the loan as a replay says it will be. So what is previ
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -15,9 +15,11 @@ from uuid import UUID
 from domain.cadence import Cadence, Occurrence, occurrence_on, upcoming
 from domain.draft_amounts import FOLLOWS_INSTALMENTS, AmountTerms, decide, owed_through, wanted
 from domain.events import Event, PaymentReceived
+from domain.fold import Fold
 from domain.loan import SETTLED, LoanState, LoanStatus
 from domain.program import ExtraMoney
-from domain.replay import replay
+from domain.replay import begin, in_order, take
+from domain.snapshot import seen, state_of
 from domain.terms import LoanTerms
 
 PREVIEWED: Final = 12
@@ -89,17 +91,33 @@ class Outlook:
     end_reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prospect:
     """A loan as drafts are decided on it: its contract, the events that stand or are expected, and what was promised and is
-    not applied to it yet (`in_transit`, minor units)."""
+    not applied to it yet (`in_transit`, minor units).
+
+    Asked for one day after another it goes forward with its replay, instead of beginning anew for each; so the one that
+    `with_draft` returns takes its place.
+    """
 
     terms: LoanTerms
     events: tuple[Event, ...]
     in_transit: int = 0
+    _fold: Fold | None = field(init=False, default=None, compare=False, repr=False)
+    _taken: int = field(init=False, default=0, compare=False, repr=False)
+    _reached: date = field(init=False, default=date.min, compare=False, repr=False)
 
     def state(self, as_of: date) -> LoanState:
-        return replay(self.terms, self.events, as_of).state
+        """The loan at the close of a day, as a replay gives it."""
+        if self._fold is None or as_of < self._reached:
+            self.events = tuple(in_order(self.events))
+            self._fold, self._taken = begin(self.terms, list(self.events)), 0
+        while self._taken < len(self.events) and self.events[self._taken].effective_date <= as_of:
+            take(self._fold, self.events[self._taken])
+            self._taken += 1
+        self._fold.pass_to(as_of)
+        self._reached = as_of
+        return state_of(seen(self._fold.book, as_of), as_of, self._fold.delinquency)
 
     def with_draft(self, draft: Drafting, at_most: int | None = None) -> Prospect:
         """The loan when a draft has come in, of no more than `at_most` minor units."""
@@ -108,7 +126,12 @@ class Prospect:
             return self
         sequence = max((event.sequence for event in self.events), default=0) + 1
         body = PaymentReceived(amount, f"drafted:{sequence}", extra=draft.extra)
-        return replace(self, events=(*self.events, Event(sequence, draft.effective_date, body)))
+        event = Event(sequence, draft.effective_date, body)
+        after = replace(self, events=tuple(in_order((*self.events, event))))
+        if after.events.index(event) >= self._taken and draft.effective_date >= self._reached:
+            after._fold, after._taken, after._reached = self._fold, self._taken, self._reached
+            self._fold = None
+        return after
 
 
 def decide_draft(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,16 +18,19 @@ from domain.drafting import (
     PAID_OFF,
     Ahead,
     Authorization,
+    Drafting,
     Prospect,
     Source,
     decide_draft,
     expected,
     preview,
 )
-from domain.events import ChargedOff
-from domain.program import Frequency
+from domain.events import ChargedFee, ChargedOff, FeeCharged
+from domain.loan import state_hash
+from domain.program import ExtraMoney, Frequency, InterestMethod
+from domain.replay import replay
 from infra.calendar import bank_holidays
-from tests.domain.loans import EXAMPLE, LEVEL, disbursed, events, history
+from tests.domain.loans import EXAMPLE, LEVEL, disbursed, events, history, under
 
 HOLIDAYS = bank_holidays()
 BEGINS = date(2020, 9, 9)
@@ -54,8 +57,10 @@ def amounts(loan: Prospect, *every: Authorization, of: int = 1, count: int = 12)
     return [draft.amount for draft in preview(loan, every, UUID(int=of), BEGINS, HOLIDAYS, count).drafts]
 
 
-def test_thirty_six_dues_are_previewed_to_the_payoff_with_the_odd_final_amount() -> None:
-    outlook = preview(LOAN, [autopay()], UUID(int=1), BEGINS, HOLIDAYS, count=50)
+@pytest.mark.parametrize("rule", PayoffRule)
+def test_thirty_six_dues_are_previewed_to_the_payoff_with_the_odd_final_amount(rule: PayoffRule) -> None:
+    amounts = AmountTerms(AmountType.NEXT_DUE, payoff_rule=rule)
+    outlook = preview(LOAN, [autopay(amounts=amounts)], UUID(int=1), BEGINS, HOLIDAYS, count=50)
     assert [draft.amount for draft in outlook.drafts] == [LEVEL] * 35 + [29686]
     assert [draft.apply_date for draft in outlook.drafts] == DUES
     assert [draft.process_date for draft in outlook.drafts] == [next_banking_day(due, HOLIDAYS) for due in DUES]
@@ -144,3 +149,19 @@ def test_money_in_transit_is_never_drafted_again() -> None:
     assert decide_draft(promised, autopay(), DUE, DUE, HOLIDAYS).reason == "what is due is already in transit"
     part = replace(LOAN, in_transit=10000)
     assert decide_draft(part, autopay(), DUE, DUE, HOLIDAYS).amount == LEVEL - 10000
+
+
+@pytest.mark.parametrize("method", [InterestMethod.SCHEDULED, InterestMethod.SIMPLE_DAILY, InterestMethod.RECALCULATED])
+@pytest.mark.parametrize("extra", [None, ExtraMoney.UNAPPLIED])
+def test_a_prospect_that_goes_forward_is_the_replay_of_each_day(method: InterestMethod, extra: ExtraMoney | None) -> None:
+    """Also when it is asked for an earlier day, and when a draft counts on one: a weekend moves every third."""
+    terms = under(interest_method=method, instalment_fee=100)
+    known = tuple(history((date(2020, 10, 20), FeeCharged("f", ChargedFee.OTHER, 500)), terms=terms))
+    loan, day = Prospect(terms, known), date(2020, 9, 20)
+    for number in range(16):
+        day += timedelta(days=23)
+        effective = day - timedelta(days=number % 3)
+        for asked in (day, effective, day):
+            assert state_hash(loan.state(asked)) == state_hash(replay(terms, loan.events, asked).state)
+        loan = loan.with_draft(Drafting(day, effective, effective, 9_000 * (number % 5), extra=extra))
+        assert state_hash(loan.state(day)) == state_hash(replay(terms, loan.events, day).state)
