@@ -10,8 +10,10 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer
+from temporalio.worker import Replayer, Worker
 
+from activities.registry import activities
+from infra.notifier import Notifier
 from infra.settings import Settings
 from infra.temporal import SEARCH_ATTRIBUTES, Temporal, data_converter
 from services.intents import Delivery
@@ -77,6 +79,28 @@ async def skipping(settings: Settings) -> AsyncIterator[WorkflowEnvironment]:
     await environment.client.operator_service.add_search_attributes(request)
     yield environment
     await environment.shutdown()
+
+
+@pytest.fixture
+async def live(
+    skipping: WorkflowEnvironment,
+    settings: Settings,
+    engine: AsyncEngine,
+    dispatch: AsyncEngine,
+    no_intents_of_others: None,
+) -> AsyncIterator[Platform]:
+    """The platform on that server: the API's side, and a worker whose every task is a replay of the whole history."""
+    address = skipping.client.service_client.config.target_host
+    temporal = Temporal(settings.model_copy(update={"temporal_address": address}))
+    async with Worker(
+        skipping.client,
+        task_queue=settings.task_queue,
+        workflows=WORKFLOWS,
+        activities=activities(settings, engine, skipping.client, Notifier(settings)),
+        workflow_runner=RUNNER,
+        max_cached_workflows=0,
+    ):
+        yield Platform(engine, skipping.client, Delivery(dispatch, temporal))
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from uuid import UUID
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client
 
+from domain.autopay import EnrolmentKind
+from domain.cadence import DraftFrequency
 from domain.calendars import due_dates, is_banking_day, next_banking_day
 from domain.draft_amounts import AmountType
 from domain.instruments import VerificationMethod, VerificationStatus
@@ -265,3 +267,56 @@ async def test_operators_see_it_in_temporal_and_no_money_or_name_is_in_the_clear
     )
     details = await plain.get_workflow_handle(handle.id).query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
     assert details.current_details == "waiting; waiting on the business date 2020-11-09; 1 drafts so far"
+
+
+async def test_a_skipped_draft_does_not_go_out_and_the_next_one_does(platform: Platform, make_tenant: MakeTenant) -> None:
+    tenant = await make_tenant(date(2020, 10, 8))
+    rows = platform.rows(tenant)
+    borrowed = await rows.borrowed()
+    enrolment_id = await platform.enrol(tenant, borrowed)
+    await platform.until_step(enrolment_id, "waiting")
+    await platform.act(tenant, lambda uow: drafts.skip_next(uow, borrowed.loan_id, "by the borrower"))
+
+    async def told() -> bool:
+        status = await platform.autopay(enrolment_id).query("status")
+        return bool(status["next_process_date"] == "2020-11-09")
+
+    await eventually(told, "the workflow has looked again")
+    await platform.move_date(tenant, date(2020, 10, 9))
+    assert [row["status"] for row in await rows.drafts(enrolment_id)] == ["not_drafted"]
+    await lending.advance(lambda _: rows.uow(), tenant, date(2020, 11, 8))
+    await platform.move_date(tenant, date(2020, 11, 9))
+
+    skipped, draft = await rows.drafts(enrolment_id)
+    assert (skipped["reason"], skipped["amount"]) == ("skipped: by the borrower", 0)
+    assert (draft["process_date"], draft["status"], draft["amount"]) == (date(2020, 11, 9), "sent", 2 * 29747 + 3000)
+    await histories.keep("AutopayWorkflow.skipped", platform.autopay(enrolment_id))
+
+
+async def test_recurring_payments_beside_the_autopay_go_out_first_and_end_by_themselves_or_when_cancelled(
+    platform: Platform, make_tenant: MakeTenant
+) -> None:
+    """On the due date two fixed amounts and the autopay are drafted, which takes what they leave due."""
+    tenant = await make_tenant(date(2020, 10, 8))
+    rows = platform.rows(tenant)
+    borrowed = await rows.borrowed()
+    follows = await platform.enrol(tenant, borrowed)
+    fixed = {"amount_type": AmountType.STATIC, "kind": EnrolmentKind.RECURRING, "start_date": date(2020, 10, 9)}
+    monthly = await platform.enrol(tenant, borrowed, amount=4000, frequency=DraftFrequency.MONTHLY, **fixed)
+    single = await platform.enrol(tenant, borrowed, amount=1500, frequency=DraftFrequency.SINGLE, **fixed)
+
+    await platform.move_date(tenant, date(2020, 10, 9))
+
+    amounts = [(await rows.drafts(enrolment_id))[0]["amount"] for enrolment_id in (follows, monthly, single)]
+    assert amounts == [29747 - 5500, 4000, 1500]
+    assert sum(row["amount"] for row in await rows.payments(borrowed.loan_id)) == 29747
+    assert await platform.autopay(single).result() == {
+        "status": "completed",
+        "reason": "nothing is left to draft",
+        "drafts": 1,
+    }
+    await platform.act(tenant, lambda uow: autopay.cancel_recurring(uow, monthly, "changed my mind"))
+    result = await platform.autopay(monthly).result()
+    assert result == {"status": "cancelled", "reason": "changed my mind", "drafts": 1}
+    assert (await rows.enrolment(follows))["next_process_date"] == date(2020, 11, 9)
+    await histories.keep("AutopayWorkflow.single", platform.autopay(single))

@@ -2,61 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import pytest
 from sqlalchemy import delete, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
-from activities.registry import activities
 from domain.autopay import process_instant
 from domain.calendars import add_months, next_banking_day
 from domain.rails import RailSettings, cutoff_instant
 from infra.calendar import bank_holidays
 from infra.db.models.processes import autopay_enrolments, workflow_intents
 from infra.db.models.tenancy import tenants
-from infra.notifier import Notifier
-from infra.settings import Settings
-from infra.temporal import Temporal
 from services import autopay, drafts, rail_settings
-from services.intents import Delivery
 from tests.conftest import MakeTenant
 from tests.domain.loans import EXAMPLE
 from tests.workflows import histories
 from tests.workflows.platform import Borrowed, Platform, eventually
-from worker import RUNNER, WORKFLOWS
 from workflows.rail_cutoff import LATEST
 
 ZONE = "America/Chicago"
-
-
-@pytest.fixture
-async def live(
-    skipping: WorkflowEnvironment,
-    settings: Settings,
-    engine: AsyncEngine,
-    dispatch: AsyncEngine,
-    no_intents_of_others: None,
-) -> AsyncIterator[Platform]:
-    address = skipping.client.service_client.config.target_host
-    temporal = Temporal(settings.model_copy(update={"temporal_address": address}))
-    async with Worker(
-        skipping.client,
-        task_queue=settings.task_queue,
-        workflows=WORKFLOWS,
-        activities=activities(settings, engine, skipping.client, Notifier(settings)),
-        workflow_runner=RUNNER,
-        max_cached_workflows=0,  # every task is a replay of the whole history
-    ):
-        yield Platform(engine, skipping.client, Delivery(dispatch, temporal))
 
 
 async def acknowledged(cutoff: WorkflowHandle[Any, Any]) -> Any:
