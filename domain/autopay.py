@@ -1,4 +1,4 @@
-"""Autopay: which states an enrolment may take, what its process waits for, and when a returned draft is tried again.
+"""Autopay: which states an enrolment may take, what its process waits for.
 
 When it drafts is in domain/cadence.py, how much in domain/draft_amounts.py, the decision in domain/drafting.py.
 """
@@ -13,7 +13,6 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from domain.calendars import add_banking_days
 from domain.errors import InvalidInput, WrongState
 from domain.rails import CUTOFF_TIME
 
@@ -134,6 +133,9 @@ class PreparedDraft:
 
 
 MAX_RETRY_DAYS: Final = 5
+RETRY_DAYS: Final = 2
+"""Banking days from the return of a draft to its next attempt where nothing else is said: the borrower's letter comes first.
+How often the network allows one is in domain/ach_returns.py."""
 
 
 def check_process_time(at: time | None) -> None:
@@ -146,15 +148,3 @@ def check_retry_days(days: int) -> None:
     """Refuse (InvalidInput) a retry policy that cannot be."""
     if not 0 <= days <= MAX_RETRY_DAYS:
         raise InvalidInput.at("/retry_days", f"must be from 0 (not tried again) to {MAX_RETRY_DAYS} banking days")
-
-
-def next_attempt(retry_days: int, *, returned_on: date, retry_by: date | None, holidays: frozenset[date]) -> date | None:
-    """The banking day on which a draft that was returned is tried again, or None when it is not.
-
-    Arguments: `retry_days` of the enrolment, in banking days from the return on, 0 for never; `retry_by`: the last day on
-    which the next attempt may settle, None when the rules of the network allow none.
-    """
-    if not retry_days or retry_by is None:
-        return None
-    day = add_banking_days(returned_on, retry_days, holidays)
-    return day if add_banking_days(day, 1, holidays) <= retry_by else None

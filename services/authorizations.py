@@ -78,6 +78,11 @@ async def authorization(uow: UnitOfWork, row: RowMapping, *, hold: bool = False)
     )
 
 
+async def can_be_drafted(uow: UnitOfWork, row: RowMapping) -> bool:
+    """Whether one of the accounts of an enrolment can be drafted."""
+    return any(source.refusal is None for source in (await authorization(uow, row)).sources)
+
+
 async def prospect(uow: UnitOfWork, loan: LockedLoan) -> Prospect:
     """A loan as it is known now."""
     return Prospect(loan.terms, tuple(loan.events), await repository.promised(uow, loan.id))

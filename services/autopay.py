@@ -16,6 +16,7 @@ from sqlalchemy.engine import RowMapping
 
 from domain.ach_returns import Action
 from domain.autopay import (
+    RETRY_DAYS,
     EnrolmentAction,
     EnrolmentKind,
     EnrolmentStatus,
@@ -84,7 +85,7 @@ class Enrol:
     process_zero_or_negative: bool = True
     post_payment_update: bool = False
     extra_towards: ExtraTowards | None = None
-    retry_days: int = 0
+    retry_days: int = RETRY_DAYS
     fallback_instrument_ids: tuple[UUID, ...] = ()
     kind: EnrolmentKind = EnrolmentKind.AUTOPAY
 

@@ -36,12 +36,10 @@ from infra.db.repositories import rail_entries
 from infra.db.repositories import reversals as reversal_rows
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
-from services import cases, instruments, outbox, reversals, suspensions
+from services import authorizations, cases, instruments, outbox, reversals, suspensions
 from services.corrections import Corrected, Planned, events_of_payment, plan_amendments
 from services.replaying import Amendment, LockedLoan, amend, amended, lock_loan, today
 
-RETRY_AFTER: Final = 2
-"""Banking days from a return to the next attempt, so that the borrower's letter comes first."""
 _WITH_FEE: Final = ("R01", "R09")
 """Only money that was not there costs the borrower the program's NSF fee."""
 _COUNTING: Final = ("processing", "completed")
@@ -166,14 +164,17 @@ async def _decide(uow: UnitOfWork, draft: RowMapping, enrolment: RowMapping, cod
     attempts = await rail_entries.of_drafts(uow, [row["id"] for row in await drafts.attempts_of(uow, draft)])
     dates = [row["settled_on"] or row["settles_on"] or row["handed_over_on"] for row in attempts]
     known: Sequence[date] = [on for on in dates if on is not None] or [await uow.business_date()]
-    decision = after_return(code, known, earliest=settles_on(await _retry_on(uow), bank_holidays()))
+    decision = after_return(code, known, earliest=settles_on(await _retry_on(uow, enrolment), bank_holidays()))
     if decision.action is Action.RETRY and enrolment["status"] not in _RETRYING:
         return Decision(Action.STOP_ITEM, f"{decision.reason}: the autopay is {enrolment['status']}")
+    if decision.action is Action.RETRY and not enrolment["retry_days"]:
+        return Decision(Action.STOP_ITEM, f"{decision.reason}: the autopay says not to try again")
     return decision
 
 
-async def _retry_on(uow: UnitOfWork) -> date:
-    return add_banking_days(await uow.business_date(), RETRY_AFTER, bank_holidays())
+async def _retry_on(uow: UnitOfWork, enrolment: RowMapping) -> date:
+    """The day of the next attempt, as the enrolment says; where it says never, the first on which one could be."""
+    return add_banking_days(await uow.business_date(), max(1, enrolment["retry_days"]), bank_holidays())
 
 
 async def _follow(
@@ -188,13 +189,15 @@ async def _follow(
     await drafts.change_draft(uow, draft["id"], status=str(DraftStatus.FAILED), reason=decision.reason[:200])
     match decision.action:
         case Action.RETRY:
-            await drafts.insert_retry(uow, draft, await _retry_on(uow))
+            await drafts.insert_retry(uow, draft, await _retry_on(uow, enrolment))
         case Action.CORRECT_INSTRUMENT:
             await _fail_instrument(uow, entry["payment_instrument_id"], decision.reason)
         case Action.REVIEW | Action.DECEASED:
             await _review(uow, loan, payment, decision.reason)
         case _:
             pass
+    if decision.action is Action.CORRECT_INSTRUMENT and await authorizations.can_be_drafted(uow, enrolment):
+        return  # from another account, until this one is corrected
     if decision.suspends:
         await suspensions.suspend(uow, enrolment, decision.action, decision.reason)
 

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.engine import RowMapping
 
 from api.schemas.base import Amount, Count, Date, Flag, Money, Reason, Schema
-from domain.autopay import MAX_RETRY_DAYS, DraftStatus, EnrolmentStatus
+from domain.autopay import MAX_RETRY_DAYS, RETRY_DAYS, DraftStatus, EnrolmentStatus
 from domain.autopay_words import draft_in_words, terms_in_words
 from domain.cadence import MAX_DATES, MAX_DAYS_AFTER, MAX_PERIODS, DateAnchor, DraftFrequency, Scheduling
 from domain.draft_amounts import AmountType, ExtraTowards, PayoffRule
@@ -83,7 +83,7 @@ class AutopayRequest(Schema):
         "waits for the next due date; default: as the loan's program says",
     )
     retry_days: Count = Field(
-        0,
+        RETRY_DAYS,
         description=f"banking days until a draft returned for want of funds is tried again, 1 to {MAX_RETRY_DAYS}; 0: never",
     )
 

@@ -66,7 +66,7 @@ def _terms() -> None:
         ("payoff_rule", sa.String(length=20), "'cap'"),
         ("process_zero_or_negative", sa.Boolean(), "true"),
         ("post_payment_update", sa.Boolean(), "false"),
-        ("retry_days", sa.SmallInteger(), "0"),
+        ("retry_days", sa.SmallInteger(), "2"),
     ):
         op.add_column(_ENROLMENTS, sa.Column(name, kind, server_default=sa.text(default), nullable=False))
     for name, kind in (

@@ -137,7 +137,7 @@ def test_what_was_drafted_keeps_its_day_and_its_account(old: tuple[str, str]) ->
         ).fetchall()
         assert drafts == [(date(2020, 10, 13), DAY, False)] * 2 + [(date(2020, 11, 9), date(2020, 11, 9), True)] * 2
         terms = admin.execute("SELECT DISTINCT kind, frequency, payoff_rule, retry_days FROM autopay_enrolments").fetchall()
-        assert terms == [("autopay", "due_dates", "cap", 0)]
+        assert terms == [("autopay", "due_dates", "cap", 2)]
         forced = "SELECT count(*) FROM pg_class WHERE relname IN ('autopay_drafts', 'payments') AND relforcerowsecurity"
         assert admin.execute(forced).fetchone() == (2,)
 

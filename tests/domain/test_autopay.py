@@ -15,11 +15,9 @@ from domain.autopay import (
     after,
     check_process_time,
     check_retry_days,
-    next_attempt,
     process_instant,
 )
 from domain.errors import InvalidInput, WrongState
-from infra.calendar import bank_holidays
 
 KEY = UUID("01900000-0000-7000-8000-000000000001")
 
@@ -86,26 +84,6 @@ def test_a_time_after_the_cutoff_is_refused(at: time) -> None:
 @pytest.mark.parametrize("at", [None, time(0), time(15, 59)])
 def test_a_time_before_the_cutoff_passes(at: time | None) -> None:
     check_process_time(at)
-
-
-HOLIDAYS = bank_holidays()
-RETURNED, LATEST = date(2020, 10, 8), date(2021, 4, 5)
-
-
-@pytest.mark.parametrize(
-    ("retry_days", "retry_by", "expected"),
-    [
-        (0, LATEST, None),  # never
-        (2, None, None),  # the rules allow no other attempt
-        (1, LATEST, date(2020, 10, 9)),
-        (2, LATEST, date(2020, 10, 13)),  # over a weekend and Columbus Day
-        (5, LATEST, date(2020, 10, 16)),
-        (2, date(2020, 10, 14), date(2020, 10, 13)),  # it settles on the day after
-        (2, date(2020, 10, 13), None),
-    ],
-)
-def test_when_a_returned_draft_is_tried_again(retry_days: int, retry_by: date | None, expected: date | None) -> None:
-    assert next_attempt(retry_days, returned_on=RETURNED, retry_by=retry_by, holidays=HOLIDAYS) == expected
 
 
 @pytest.mark.parametrize("days", [-1, 6])

@@ -71,7 +71,7 @@ autopay_enrolments = tenant_table(
     Column("process_zero_or_negative", Boolean, nullable=False, server_default=text("true")),
     Column("post_payment_update", Boolean, nullable=False, server_default=text("false")),
     Column("extra_towards", String(20)),
-    Column("retry_days", SmallInteger, nullable=False, server_default=text("0")),
+    Column("retry_days", SmallInteger, nullable=False, server_default=text("2")),
     Column("next_process_date", Date),
     Column("paused_until", Date),
     Column("end_reason", String(200)),
