@@ -45,7 +45,7 @@ TELLING: Final = {
     "shortfall": ("unapplied", "history"),
     "repayment_period": ("recalculated",),
     "snapshot": ("replay", "loan"),
-    "working": ("late_fees",),
+    "working": ("late_fees", "extra_towards"),
 }
 """By file, the tests of the domain most likely to notice, which saves the time of the others. Default: its namesake."""
 OPTIONS: Final = ("--noconftest", "--tb=no", "--hypothesis-profile=ci")
