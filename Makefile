@@ -5,14 +5,15 @@ PY := $(VENV)/bin/python
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check soak bench cases binaries clean lock
+.PHONY: help setup demo up test check soak soak-crash bench cases binaries clean lock
 
 help:
 	@echo "make demo    start the platform with its demonstration; Ctrl-C stops it"
 	@echo "make up      start the platform; Ctrl-C stops it"
 	@echo "make test    run every test against real components"
 	@echo "make check   style, types, layers, migrations (under a minute)"
-	@echo "make soak    many more random histories of loans, and the engine broken on purpose (about an hour)"
+	@echo "make soak    many more random histories of loans, the engine broken on purpose, and make soak-crash (over an hour)"
+	@echo "make soak-crash  processes killed at every step, payments racing on one loan: about half an hour"
 	@echo "make bench   every benchmark; make bench-schedule: one (QUICK=1: less of it)"
 	@echo "make cases   the numeric cases in PATHS (default: ../shared/cases) on the engine"
 	@echo "make setup   build $(VENV); the others do it by themselves"
@@ -60,8 +61,13 @@ check: setup
 
 SOAKED := $(addprefix tests/domain/test_,$(addsuffix .py,any_history modified_properties properties simple_daily_properties simulation))
 
+# Processes killed, payments racing: other choices every time, SEED=n repeats those of a run.
+soak-crash: setup binaries
+	@seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "Kills and races with SEED=$$seed"; \
+	PERDIEM_CRASH=soak PERDIEM_SEED=$$seed $(PY) -m pytest -rP tests/crash
+
 # Other histories every time: SEED=n repeats those of a run. Then every mutation of tests/mutation/mutations.txt.
-soak: setup
+soak: setup soak-crash
 	@seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "Random histories with SEED=$$seed"; \
 	PERDIEM_PROPERTIES=soak $(PY) -m pytest -n $(WORKERS) --dist loadscope --noconftest --timeout 0 --hypothesis-seed $$seed tests/properties $(SOAKED)
 	@WORKERS=$(WORKERS) $(PY) -m tests.mutation.run
