@@ -46,6 +46,9 @@ TELLING: Final = {
     "repayment_period": ("recalculated",),
     "snapshot": ("replay", "loan"),
     "working": ("late_fees", "extra_towards"),
+    "nacha_records": ("nacha",),
+    "nacha_read": ("nacha_read", "nacha_returns"),
+    "nacha_returns": ("nacha_returns", "nacha_read"),
 }
 """By file, the tests of the domain most likely to notice, which saves the time of the others. Default: its namesake."""
 OPTIONS: Final = ("--noconftest", "--tb=no", "--hypothesis-profile=ci")
