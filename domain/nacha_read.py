@@ -152,11 +152,11 @@ def _lines(content: bytes) -> list[str]:
     """The records, without padding of the transfer. Every one has 94 characters from space to tilde."""
     if len(content) > MAX_BYTES:
         raise damaged(1, f"the file has {len(content)} bytes, at most {MAX_BYTES} are read")
-    text = content.decode("latin-1").replace("\r\n", "\n")
+    text = content.decode("latin-1").replace("\r\n", "\n").rstrip("\n")
     if "\n" not in text and len(text) > RECORD_LENGTH and len(text) % RECORD_LENGTH == 0:
         lines = [text[at : at + RECORD_LENGTH] for at in range(0, len(text), RECORD_LENGTH)]
     else:
-        lines = text.rstrip("\n").split("\n")
+        lines = text.split("\n")
     if lines == [""]:
         raise damaged(1, "the file is empty")
     for number, line in enumerate(lines, start=1):

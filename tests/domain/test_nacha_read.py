@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidInput
-from domain.nacha import RETRY_LABEL, AccountType, Batch, Direction, Entry, File, SecCode, build, trace_number
+from domain.nacha import RETRY_LABEL, AccountType, Batch, File, build, trace_number
 from domain.nacha_read import MAX_BYTES, ReadFile, read
 from domain.nacha_records import fitted
 from domain.nacha_returns import parse_returns
 from tests.bank import Answer, answer, traces
-from tests.domain.ach_files import CREATED, ORIGINATOR, SETTLES, entry, file_of
+from tests.domain.ach_files import CREATED, ORIGINATOR, SETTLES, batches, entry, file_of
 
 OURS = build(file_of(entry(1), entry(2, addenda="Loan L-2"), entry(3, label=RETRY_LABEL)))
 BANKS = answer(
@@ -51,39 +51,6 @@ def changed(content: bytes, line: int, column: int, text: str) -> bytes:
 def line_of(content: bytes, record_type: str) -> int:
     """The first line of a type, counted from 1."""
     return next(k for k, line in enumerate(content.decode().split("\n"), start=1) if line.startswith(record_type))
-
-
-ROUTINGS = st.sampled_from(["021000021", "091000019", "322271627", "011000015", "121042882"])
-NAMES = st.text(min_size=1, max_size=40).filter(lambda text: any("A" <= letter <= "Z" for letter in fitted(text, 22)))
-IDS = st.text(min_size=1, max_size=30).filter(lambda text: bool(fitted(text, 15)))
-ADDENDA = st.none() | st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=80).filter(str.strip)
-
-
-@st.composite
-def batches(draw: st.DrawFn) -> tuple[Batch, ...]:
-    sequences = draw(st.lists(st.integers(1, 9_999_999), min_size=1, max_size=14, unique=True))
-    made: dict[SecCode, list[Entry]] = {SecCode.WEB: [], SecCode.PPD: []}
-    for sequence in sequences:
-        sec_code = draw(st.sampled_from(SecCode))
-        direction = draw(st.sampled_from(Direction)) if sec_code is SecCode.PPD else Direction.DEBIT
-        labels = ["LOAN PYMT", RETRY_LABEL] if direction is Direction.DEBIT else ["REFUND"]
-        made[sec_code].append(
-            Entry(
-                sequence,
-                draw(ROUTINGS),
-                draw(st.from_regex(r"[0-9A-Z-]{0,16}[1-9]", fullmatch=True)),
-                draw(st.sampled_from(AccountType)),
-                draw(st.integers(1, 99_999_999_99)),
-                draw(IDS),
-                draw(NAMES),
-                direction,
-                draw(st.sampled_from(labels)),
-                draw(st.booleans()),
-                draw(ADDENDA),
-            )
-        )
-    settles = draw(st.dates(date(2026, 1, 1), date(2099, 12, 31)))
-    return tuple(Batch(sec_code, settles, tuple(entries)) for sec_code, entries in made.items() if entries)
 
 
 @given(batches())
@@ -247,9 +214,19 @@ def test_a_file_that_is_too_large_is_not_read() -> None:
         BANKS + b"9" * 94 + b"\n",
         BANKS + b"\n\n",
         BANKS.replace(b"\n", b""),
+        BANKS.replace(b"\n", b"") + b"\r\n",
         BANKS.replace(b"R01", b"r01").replace(b"C01", b"c01"),
     ],
-    ids=["CR LF", "no last line end", "no padding", "more padding", "blank lines last", "no line ends", "small letters"],
+    ids=[
+        "CR LF",
+        "no last line end",
+        "no padding",
+        "more padding",
+        "blank lines last",
+        "no line ends",
+        "one line",
+        "small letters",
+    ],
 )
 def test_what_banks_send_besides_is_read_as_the_same(sent: bytes) -> None:
     assert sent != BANKS

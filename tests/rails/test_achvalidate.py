@@ -6,13 +6,15 @@ from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
 from domain.ach_changes import CHANGE_CODES
 from domain.ach_returns import RETURN_CODES
-from domain.nacha import RETRY_LABEL, AccountType, Batch, Direction, Entry, File, SecCode, build, totals
+from domain.nacha import RETRY_LABEL, AccountType, Batch, Direction, Entry, File, SecCode, build, totals, trace_number
+from domain.nacha_returns import parse_returns
 from tests.achvalidate import NotValid, Valid, Validator
 from tests.bank import Answer, answer, traces
-from tests.domain.ach_files import SETTLES, entry, file_of
+from tests.domain.ach_files import SETTLES, batches, entry, file_of
 
 CREDIT: dict[str, Any] = {"direction": Direction.CREDIT, "label": "REFUND"}
 ODD_NAMES = [
@@ -65,6 +67,27 @@ def test_accepts_what_we_build(file: File, achvalidate: Validator) -> None:
     entries: list[Entry] = [one for batch in file.batches for one in batch.entries]
     assert found.records == expected.entries + sum(one.addenda is not None for one in entries)
     assert (found.debits, found.credits) == (expected.debits, expected.credits)
+
+
+@settings(max_examples=60, deadline=None)
+@given(made=batches())
+def test_accepts_whatever_we_build_and_the_bank_s_answer_to_it(made: tuple[Batch, ...], achvalidate: Validator) -> None:
+    file = file_of(batches=made)
+    ours, expected = build(file), totals(file)
+    found = achvalidate(ours)
+    assert (found.debits, found.credits) == (expected.debits, expected.credits)
+    theirs = answer(ours, [Answer(trace, "R02", SETTLES) for trace in traces(ours)], SETTLES)
+    assert achvalidate(theirs) == Valid(found_batches(theirs), 2 * expected.entries, expected.debits, expected.credits)
+    back = {row.original_trace: (row.amount, row.direction) for row in parse_returns(theirs).returns}
+    assert back == {
+        trace_number(file.originator.odfi_routing, one.sequence): (one.amount, one.direction)
+        for batch in made
+        for one in batch.entries
+    }
+
+
+def found_batches(content: bytes) -> int:
+    return sum(line.startswith("5") for line in content.decode().splitlines())
 
 
 def test_accepts_the_bank_s_returns_with_every_code(achvalidate: Validator) -> None:
