@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,13 +22,26 @@ from tests.workflows.platform import Platform
 from worker import RUNNER, WORKFLOWS, make_worker
 
 
+async def up(start: Callable[[], Awaitable[WorkflowEnvironment]]) -> WorkflowEnvironment:
+    """A server that is started again when it is not up in time: the SDK gives it 5 s, however busy the machine is."""
+    for _ in range(4):
+        try:
+            return await start()
+        except RuntimeError as error:
+            if "did not start within" not in str(error):
+                raise
+    return await start()
+
+
 @pytest.fixture(scope="session")
 async def temporal_address() -> AsyncIterator[str]:
     """A dev server that keeps its state in memory."""
-    environment = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(find_temporal().path),
-        dev_server_log_level="error",
-        search_attributes=list(SEARCH_ATTRIBUTES.values()),
+    environment = await up(
+        lambda: WorkflowEnvironment.start_local(
+            dev_server_existing_path=str(find_temporal().path),
+            dev_server_log_level="error",
+            search_attributes=list(SEARCH_ATTRIBUTES.values()),
+        )
     )
     yield environment.client.service_client.config.target_host
     await environment.shutdown()
@@ -71,8 +84,10 @@ def platform(
 @pytest.fixture(scope="module")
 async def skipping(settings: Settings) -> AsyncIterator[WorkflowEnvironment]:
     """A server whose clock is moved by the tests, one a module."""
-    environment = await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(find_test_server()), data_converter=data_converter(settings)
+    environment = await up(
+        lambda: WorkflowEnvironment.start_time_skipping(
+            test_server_existing_path=str(find_test_server()), data_converter=data_converter(settings)
+        )
     )
     keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
     request = AddSearchAttributesRequest(search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword))
