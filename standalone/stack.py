@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import ClassVar, Self, TextIO
 
 from pydantic import SecretStr
 
@@ -53,6 +53,10 @@ class _Component:
 
 class Stack:
     """The components of one PERDIEM_HOME. Not for two threads at once."""
+
+    api_application: ClassVar[str] = "api.app:create_app"
+    worker_program: ClassVar[Sequence[str]] = (str(REPOSITORY / "worker.py"),)
+    """What is run; tests run the same with a watch on it."""
 
     def __init__(
         self,
@@ -129,16 +133,21 @@ class Stack:
         """Stops one component in its own clean way."""
         self._children.pop(name).stop()
 
-    def start_component(self, name: str) -> None:
-        """Starts one component again after `kill` or `stop_component`, on the same port, and waits until it serves."""
+    def start_component(self, name: str, *, wait: bool = True) -> None:
+        """Starts one component again after `kill` or `stop_component`, on the same port, and waits until it serves
+        (`wait` False: does not)."""
         self._launch(name)
-        self._components[name].wait_ready(self._children[name])
+        if wait:
+            self._components[name].wait_ready(self._children[name])
+
+    def ended(self) -> list[str]:
+        """The components that ended by themselves."""
+        return [name for name, child in self._children.items() if child.exit_code is not None]
 
     def check(self) -> None:
         """Raises: StackError when a component ended by itself."""
-        for child in self._children.values():
-            if child.exit_code is not None:
-                raise StackError(child.death_sentence())
+        for name in self.ended():
+            raise StackError(self._children[name].death_sentence())
 
     def wait(self, stop: threading.Event | None = None) -> None:
         """Watches the components until `stop` is set. Raises: StackError when one ends by itself."""
@@ -259,10 +268,10 @@ class Stack:
         settings = self.settings
         options = ["--factory", "--host", settings.api_host, "--port", str(settings.api_port), "--no-server-header"]
         options += ["--log-level", settings.log_level.lower(), "--no-access-log", "--timeout-graceful-shutdown", "5"]
-        return self._spawn_ours("API", ["-m", "uvicorn", "api.app:create_app", *options])
+        return self._spawn_ours("API", ["-m", "uvicorn", self.api_application, *options])
 
     def _start_worker(self) -> Child:
-        return self._spawn_ours("worker", [str(REPOSITORY / "worker.py")], stop_seconds=20.0)
+        return self._spawn_ours("worker", list(self.worker_program), stop_seconds=20.0)
 
     def _wait_for_worker(self, child: Child) -> None:
         settings = self.settings
