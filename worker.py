@@ -32,6 +32,7 @@ from workflows.payment_reversal import PaymentReversalWorkflow
 from workflows.payout import PayoutWorkflow
 from workflows.rail_cutoff import RailCutoffWorkflow
 from workflows.rail_returns import RailReturnsWorkflow
+from workflows.restatement import RestatementWorkflow
 from workflows.webhook import WebhookWorkflow
 
 log = logging.getLogger("worker")
@@ -47,6 +48,7 @@ WORKFLOWS: Final = [
     PaymentBatchWorkflow,
     RailCutoffWorkflow,
     RailReturnsWorkflow,
+    RestatementWorkflow,
 ]
 RUNNER: Final = SandboxedWorkflowRunner(
     SandboxRestrictions.default.with_passthrough_modules("activities.contracts", "domain", "pydantic", "workflows.messages")

@@ -174,6 +174,14 @@ class ReversalProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class CorrectionRef:
+    """A correction of a loan's history."""
+
+    tenant_id: UUID
+    correction_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class BatchRound:
     """A batch of payments, and how long to go on posting it before coming back."""
 
@@ -304,6 +312,12 @@ async def replan_reversed_autopay(request: ReversalRef) -> None:
 @activity.defn
 async def restate_days(request: ReversalRef) -> None:
     """Record which archived days the reversal restates, page by page from the database's checkpoint; again does nothing."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def restate_corrected_days(request: CorrectionRef) -> None:
+    """Record which archived days a correction restates, page by page from the database's checkpoint; again does nothing."""
     raise NotImplementedError
 
 

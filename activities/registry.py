@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from activities.autopay import AutopayActivities
+from activities.corrections import CorrectionActivities
 from activities.dates import DateActivities
 from activities.payment_batches import PaymentBatchActivities
 from activities.payouts import PayoutActivities
@@ -47,6 +48,7 @@ def activities(settings: Settings, engine: AsyncEngine, client: Client, notifier
         reversals.restate_days,
         reversals.tell_of_reversal,
         reversals.give_up_telling,
+        CorrectionActivities(engine).restate_corrected_days,
         batches.post_batch,
         rails.plan_cutoff,
         rails.collect_drafts,

@@ -24,25 +24,29 @@ class PayoutKind(StrEnum):
 
 
 class PayoutStatus(StrEnum):
-    """`pending_approval`: nothing is posted yet. `approved`: owed to the borrower (2010), and on its way."""
+    """`pending_approval`: nothing is posted yet. `approved`: owed to the borrower (2010), and on its way. `cancelled`:
+    it was approved, and taken back before the rail had it."""
 
     PENDING_APPROVAL = "pending_approval"
     APPROVED = "approved"
     SENT = "sent"
     REJECTED = "rejected"
+    CANCELLED = "cancelled"
 
 
 class PayoutAction(StrEnum):
-    """What people (approve, reject) or the process (send) do to a payout."""
+    """What people (approve, reject, cancel) or the process (send) do to a payout."""
 
     APPROVE = "approve"
     REJECT = "reject"
+    CANCEL = "cancel"
     SEND = "send"
 
 
 _TRANSITIONS: Final[dict[PayoutAction, tuple[PayoutStatus, PayoutStatus]]] = {
     PayoutAction.APPROVE: (PayoutStatus.PENDING_APPROVAL, PayoutStatus.APPROVED),
     PayoutAction.REJECT: (PayoutStatus.PENDING_APPROVAL, PayoutStatus.REJECTED),
+    PayoutAction.CANCEL: (PayoutStatus.APPROVED, PayoutStatus.CANCELLED),
     PayoutAction.SEND: (PayoutStatus.APPROVED, PayoutStatus.SENT),
 }
 
@@ -52,15 +56,19 @@ _REFUNDABLE: Final = "completed"
 _PAYS_OUT: Final = (LoanStatus.ACTIVE, LoanStatus.PAID_OFF, LoanStatus.CHARGED_OFF)
 
 
-def after(status: PayoutStatus, action: PayoutAction) -> PayoutStatus:
-    """The status `action` leads to. Raises WrongState, naming what people may still do."""
+def after(status: PayoutStatus, action: PayoutAction, goes_out_on: date | None = None) -> PayoutStatus:
+    """The status `action` leads to. `goes_out_on`: the banking day on which the rail sends it, None while the rail has not
+    taken it; from then on it cannot be cancelled. Raises WrongState, naming what people may still do."""
     source, target = _TRANSITIONS[action]
-    if status is source:
+    taken = goes_out_on is not None
+    if status is source and not (taken and action is PayoutAction.CANCEL):
         return target
-    allowed = [str(other) for other, (start, _) in _TRANSITIONS.items() if start is status and other != PayoutAction.SEND]
+    where = f", and the rail has taken it to send it on {goes_out_on}" if taken and status is PayoutStatus.APPROVED else ""
+    not_people = (PayoutAction.SEND, PayoutAction.CANCEL) if taken else (PayoutAction.SEND,)
+    allowed = [str(other) for other, (start, _) in _TRANSITIONS.items() if start is status and other not in not_people]
     can = f"it can be: {', '.join(allowed)}" if allowed else "nothing further can be done with it"
     raise WrongState(
-        f"The payout is {status}, so {action} is refused; {can}.",
+        f"The payout is {status}{where}, so {action} is refused; {can}.",
         state=str(status),
         allowed=allowed,
         code="payout_wrong_state",
@@ -172,7 +180,7 @@ class PayoutPlan:
     @property
     def ended(self) -> bool:
         """Whether there is nothing to wait for any more."""
-        return self.status in (PayoutStatus.SENT, PayoutStatus.REJECTED)
+        return self.status in (PayoutStatus.SENT, PayoutStatus.REJECTED, PayoutStatus.CANCELLED)
 
 
 def progress(status: PayoutStatus, goes_out_on: date | None) -> tuple[str, str]:

@@ -105,7 +105,7 @@ def replay(terms: LoanTerms, events: Iterable[Event], as_of: date) -> Replay:
     opening = bisect_left(until, as_of, key=lambda event: event.effective_date)
     for event in until[:opening]:
         take(fold, event)
-    before = _earned_before(fold, as_of)
+    before = earned_before(fold, as_of)
     for event in until[opening:]:
         take(fold, event)
     return close(fold, as_of, before)
@@ -212,7 +212,7 @@ def preview_event(terms: LoanTerms, events: Iterable[Event], body: EventBody, ef
     return replay(terms, [*known, Event(sequence, effective_date, body)], as_of)
 
 
-def _earned_before(fold: Fold, day: date) -> int:
+def earned_before(fold: Fold, day: date) -> int:
     """Interest (minor units) earned at the close of the day before `day`, of which nothing has happened yet."""
     if fold.book.opened_on is None:
         return 0

@@ -24,6 +24,7 @@ from domain.instruments import VerificationMethod, VerificationStatus
 from domain.loan import LoanStatus
 from domain.money import format_amount
 from domain.rails import settles_on
+from domain.restatement import CorrectionKind
 from domain.reversal import ReversalStatus, ReversalStep
 from domain.shortfall import cover_shortfalls
 from domain.webhooks import WebhookType
@@ -37,8 +38,8 @@ from infra.db.repositories import reversals as reversal_rows
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services import authorizations, cases, instruments, outbox, reversals, suspensions
-from services.corrections import Corrected, Planned, events_of_payment, plan_amendments
-from services.replaying import Amendment, LockedLoan, amend, amended, lock_loan, today
+from services.corrections import Corrected, Planned, carry_out, events_of_payment, plan_amendments
+from services.replaying import Amendment, LockedLoan, amended, lock_loan, today
 
 _WITH_FEE: Final = ("R01", "R09")
 """Only money that was not there costs the borrower the program's NSF fee."""
@@ -78,8 +79,9 @@ async def _reverse(
             pending = await reversal_rows.latest_of(uow, payment["id"], lock=True)
             if pending is not None and pending["status"] == ReversalStatus.PENDING_APPROVAL:
                 await _overtake(uow, pending, why)
-            await _take_back(uow, loan, payment, plan, code, why)
-            await _record(uow, loan, payment, plan.corrected, code, why, action, fee)
+            reversal_id = new_id()
+            corrected = await _take_back(uow, loan, payment, plan, code, why, reversal_id)
+            await _record(uow, loan, payment, reversal_id, corrected, code, why, action, fee)
     except Refusal as refusal:
         return refusal.detail
     return None
@@ -89,13 +91,13 @@ async def _record(
     uow: UnitOfWork,
     loan: LockedLoan,
     payment: RowMapping,
+    reversal_id: UUID,
     corrected: Corrected,
     code: str,
     why: str,
     action: Action,
     fee: int | None,
 ) -> None:
-    reversal_id = new_id()
     before, after = corrected.correction.before.status, corrected.correction.after.status
     on = await today(uow, loan)
     await uow.add(
@@ -112,7 +114,6 @@ async def _record(
         requested_on=on,
         applied_on=on,
         effective_date=payment["effective_date"],
-        events_through=loan.last_number,
         nsf_fee=fee or None,
         return_code=code,
         follow_up=str(action),
@@ -123,8 +124,11 @@ async def _record(
     await reversals.start(uow, reversal_id, loan.id, corrected)
 
 
-async def _take_back(uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, plan: Planned, code: str, why: str) -> None:
-    await amend(uow, loan, plan.amendments, why)
+async def _take_back(
+    uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, plan: Planned, code: str, why: str, reversal_id: UUID
+) -> Corrected:
+    kind, payment_id = CorrectionKind.REVERSAL, payment["id"]
+    corrected = await carry_out(uow, loan, plan, kind, why, payment_id=payment_id, followed_up_as=reversal_id)
     await payment_rows.set_returned(uow, payment["id"], code)
     before = {"status": payment["status"]}
     after = {"status": "returned", "return_code": code, "loan_id": str(loan.id)}
@@ -132,6 +136,7 @@ async def _take_back(uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, pla
     data = {"return_code": code, "amount": format_amount(payment["amount"])}
     happening = Happening(WebhookType.PAYMENT_RETURNED, data, str(payment["id"]))
     await outbox.tell(uow, [(loan.id, loan.last_number, happening)], has_listeners=loan.row["has_listeners"])
+    return corrected
 
 
 async def _plan(uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, fee: int | None) -> Planned:

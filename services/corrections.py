@@ -1,13 +1,14 @@
 """Corrections of a loan's history: backdate or reverse a payment, void another event; and what each would change.
 
 Nothing is updated in place: an event supersedes the one that was wrong, the loan is replayed, and the journal follows, all
-in the caller's transaction. A preview plans exactly what is then done, and writes nothing.
+in the caller's transaction. A preview plans exactly what is then done, and writes nothing. Which archived days are restated
+a preview foresees, and a process records (services/restating.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -30,10 +31,12 @@ from domain.history import Record, check_void, fresh, replay_corrected, standing
 from domain.journal import Entry
 from domain.loan import state_hash
 from domain.replay import check_effective_date, replay
+from domain.restatement import CorrectionKind, Restatement
 from infra.db.repositories import payments as repository
 from infra.db.repositories import payouts
 from infra.db.repositories.periods import open_books
 from infra.db.uow import UnitOfWork
+from services import restating
 from services.payments import naming_the_zone
 from services.replaying import Amendment, LockedLoan, amend, amended, load_loan, lock_loan, today
 
@@ -43,11 +46,17 @@ _COUNTING: Final = ("processing", "completed")
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """What a correction does: its difference, and the entries it posts, each with its posting date."""
+    """What a correction does: its difference, and the entries it posts, each with its posting date.
+
+    `id`: of one that was carried out; it names what restates the archived days. `restatement`: of one that is previewed,
+    those days.
+    """
 
     loan_id: UUID
     correction: Correction
     postings: tuple[tuple[Entry, date], ...]
+    id: UUID | None = field(default=None, compare=False)
+    restatement: Restatement | None = field(default=None, compare=False)
 
 
 class Planned(NamedTuple):
@@ -87,7 +96,7 @@ async def backdate(uow: UnitOfWork, payment_id: UUID, effective_date: date, reas
     """
     payment, loan = await payment_of_loan(uow, payment_id, lock=True)
     plan = await _plan_backdate(uow, payment, loan, effective_date)
-    await amend(uow, loan, plan.amendments, reason)
+    corrected = await carry_out(uow, loan, plan, CorrectionKind.BACKDATE, reason, payment_id=payment_id)
     await repository.set_effective_date(uow, payment_id, effective_date)
     await uow.audit(
         "payment.backdated",
@@ -97,13 +106,13 @@ async def backdate(uow: UnitOfWork, payment_id: UUID, effective_date: date, reas
         after={"effective_date": effective_date.isoformat(), "loan_id": str(loan.id)},
         reason=reason,
     )
-    return plan.corrected
+    return corrected
 
 
 async def preview_backdate(uow: UnitOfWork, payment_id: UUID, effective_date: date) -> Corrected:
     """What `backdate` would do. Writes nothing, refuses what it refuses."""
     payment, loan = await payment_of_loan(uow, payment_id, lock=False)
-    return (await _plan_backdate(uow, payment, loan, effective_date)).corrected
+    return await foreseen(uow, loan, await _plan_backdate(uow, payment, loan, effective_date))
 
 
 async def reverse(uow: UnitOfWork, payment_id: UUID, reason: str, *, assess_nsf_fee: bool = False) -> Corrected:
@@ -118,11 +127,21 @@ async def reverse(uow: UnitOfWork, payment_id: UUID, reason: str, *, assess_nsf_
 
 
 async def reverse_locked(
-    uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, reason: str, *, assess_nsf_fee: bool
+    uow: UnitOfWork,
+    payment: RowMapping,
+    loan: LockedLoan,
+    reason: str,
+    *,
+    assess_nsf_fee: bool,
+    followed_up_as: UUID | None = None,
 ) -> Corrected:
-    """`reverse` for a payment that was read under the lock of its loan; `loan` has the new events afterwards."""
-    plan = await _plan_reverse(uow, payment, loan, assess_nsf_fee)
-    await amend(uow, loan, plan.amendments, reason)
+    """`reverse` for a payment that was read under the lock of its loan; `loan` has the new events afterwards.
+
+    `followed_up_as`: the id of the process that also restates the archived days; None: one of its own does.
+    """
+    plan = await plan_reverse(uow, payment, loan, assess_nsf_fee=assess_nsf_fee)
+    kind, name = CorrectionKind.REVERSAL, followed_up_as
+    corrected = await carry_out(uow, loan, plan, kind, reason, payment_id=payment["id"], followed_up_as=name)
     await repository.set_reversed(uow, payment["id"])
     await uow.audit(
         "payment.reversed",
@@ -132,18 +151,13 @@ async def reverse_locked(
         after={"status": "reversed", "loan_id": str(loan.id)},
         reason=reason,
     )
-    return plan.corrected
+    return corrected
 
 
 async def preview_reverse(uow: UnitOfWork, payment_id: UUID, *, assess_nsf_fee: bool = False) -> Corrected:
     """What `reverse` would do. Writes nothing, refuses what it refuses."""
     payment, loan = await payment_of_loan(uow, payment_id, lock=False)
-    return await preview_reverse_read(uow, payment, loan, assess_nsf_fee=assess_nsf_fee)
-
-
-async def preview_reverse_read(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, *, assess_nsf_fee: bool) -> Corrected:
-    """`preview_reverse` for a payment and a loan that were read already."""
-    return (await _plan_reverse(uow, payment, loan, assess_nsf_fee)).corrected
+    return await foreseen(uow, loan, await plan_reverse(uow, payment, loan, assess_nsf_fee=assess_nsf_fee))
 
 
 async def void_event(uow: UnitOfWork, loan_id: UUID, number: int, reason: str) -> Corrected:
@@ -155,7 +169,7 @@ async def void_event(uow: UnitOfWork, loan_id: UUID, number: int, reason: str) -
     loan = await lock_loan(uow, loan_id)
     voided = standing_record(loan.records, number)
     plan = await _plan_void(uow, loan, voided)
-    await amend(uow, loan, plan.amendments, reason)
+    corrected = await carry_out(uow, loan, plan, CorrectionKind.VOID, reason)
     await uow.audit(
         "loan.event_voided",
         "loan",
@@ -163,13 +177,37 @@ async def void_event(uow: UnitOfWork, loan_id: UUID, number: int, reason: str) -
         before={"number": number, "kind": voided.kind, "effective_date": voided.effective_date.isoformat()},
         reason=reason,
     )
-    return plan.corrected
+    return corrected
 
 
 async def preview_void_event(uow: UnitOfWork, loan_id: UUID, number: int) -> Corrected:
     """What `void_event` would do. Writes nothing, refuses what it refuses."""
     loan = await load_loan(uow, loan_id)
-    return (await _plan_void(uow, loan, standing_record(loan.records, number))).corrected
+    return await foreseen(uow, loan, await _plan_void(uow, loan, standing_record(loan.records, number)))
+
+
+async def carry_out(
+    uow: UnitOfWork,
+    loan: LockedLoan,
+    plan: Planned,
+    kind: CorrectionKind,
+    reason: str | None,
+    *,
+    payment_id: UUID | None = None,
+    followed_up_as: UUID | None = None,
+) -> Corrected:
+    """Correct the history of a locked loan as planned, and have its archived days compared: by the process
+    `followed_up_as`, or by one of its own, which starts after commit."""
+    await amend(uow, loan, plan.amendments, reason)
+    correction_id = await restating.begin(
+        uow, loan, kind, plan.amendments, payment_id=payment_id, followed_up_as=followed_up_as
+    )
+    return replace(plan.corrected, id=correction_id)
+
+
+async def foreseen(uow: UnitOfWork, loan: LockedLoan, plan: Planned) -> Corrected:
+    """What is planned, with the archived days it would restate."""
+    return replace(plan.corrected, restatement=await restating.foreseen(uow, loan, plan.amendments))
 
 
 async def equivalence(uow: UnitOfWork, loan_id: UUID) -> Equivalence:
@@ -217,7 +255,8 @@ async def _plan_backdate(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan,
     return await plan_amendments(uow, loan, amendments)
 
 
-async def _plan_reverse(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, assess_nsf_fee: bool) -> Planned:
+async def plan_reverse(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, *, assess_nsf_fee: bool) -> Planned:
+    """What `reverse` adds to the history of a loan that was read already. Writes nothing, refuses what it refuses."""
     if payment["status"] != "completed":
         raise WrongState(
             f"The payment is {payment['status']}: only a completed payment is reversed.",

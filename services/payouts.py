@@ -1,5 +1,5 @@
-"""Refunds and reimbursements as people see them: ask, preview, approve, reject. The row decides; once it is approved, a
-workflow carries it out (services/paying_out.py).
+"""Refunds and reimbursements as people see them: ask, preview, approve, reject, cancel. The row decides; once it is
+approved, a workflow carries it out (services/paying_out.py).
 
 Locks are taken in one order: loan, payout. A refund beyond unapplied funds is withheld from its payment (ADR 0013).
 """
@@ -14,7 +14,7 @@ from sqlalchemy.engine import RowMapping
 
 from domain.approval import check_second_person, needs_second_person
 from domain.charges import check_positive
-from domain.events import PaymentReceived, Refunded, Reimbursed
+from domain.events import EventBody, PaymentReceived, Refunded, Reimbursed
 from domain.history import standing
 from domain.loan import LoanStatus
 from domain.money import format_amount
@@ -28,13 +28,22 @@ from domain.payouts import (
     check_promise,
     goes_beyond_unapplied,
 )
+from domain.restatement import CorrectionKind
 from infra.db.models.processes import payouts
 from infra.db.repositories import payments as payment_repository
 from infra.db.repositories import payouts as repository
 from infra.db.repositories.approval import approval_limit
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
-from services.corrections import Corrected, Planned, events_of_payment, payment_of_loan, plan_amendments
+from services.corrections import (
+    Corrected,
+    Planned,
+    carry_out,
+    events_of_payment,
+    foreseen,
+    payment_of_loan,
+    plan_amendments,
+)
 from services.replaying import Amendment, LockedLoan, amend, load_loan, lock_loan, today
 
 WORKFLOW_TYPE: Final = "PayoutWorkflow"
@@ -86,7 +95,7 @@ async def preview_refund(uow: UnitOfWork, command: Refund) -> Asked:
     """What `refund` would do. Writes nothing, refuses what it refuses."""
     payment, loan = await payment_of_loan(uow, command.payment_id, lock=False)
     planned, beyond = await _plan_refund(uow, payment, loan, command, new_id())
-    return Asked(await _status(uow, command.amount), beyond, planned.corrected)
+    return Asked(await _status(uow, command.amount), beyond, await foreseen(uow, loan, planned))
 
 
 async def reimburse(uow: UnitOfWork, loan_id: UUID, amount: int, reason: str) -> UUID:
@@ -105,7 +114,7 @@ async def preview_reimbursement(uow: UnitOfWork, loan_id: UUID, amount: int) -> 
     """What `reimburse` would do. Writes nothing, refuses what it refuses."""
     loan = await load_loan(uow, loan_id)
     planned = await _plan_reimbursement(uow, loan, new_id(), amount)
-    return Asked(await _status(uow, amount), False, planned.corrected)
+    return Asked(await _status(uow, amount), False, await foreseen(uow, loan, planned))
 
 
 async def approve(uow: UnitOfWork, payout_id: UUID) -> UUID:
@@ -141,11 +150,66 @@ async def reject(uow: UnitOfWork, payout_id: UUID, reason: str) -> UUID:
     return payout_id
 
 
+async def cancel(uow: UnitOfWork, payout_id: UUID, reason: str) -> UUID:
+    """Take an approved payout back that the rail has not taken yet: its entry (2010) is mirrored, what it was to give back
+    is the loan's again, and its process ends.
+
+    Raises NotFound; WrongState unless it is approved, once the rail has it, and (naming the event) when a later event would
+    become impossible.
+    """
+    loan = await lock_loan(uow, (await repository.payout(uow, payout_id))["loan_id"])
+    row = await repository.payout(uow, payout_id, lock=True)
+    status = after(PayoutStatus(row["status"]), PayoutAction.CANCEL, row["goes_out_on"])
+    planned = await _plan_cancel(uow, loan, row)
+    by = {"cancelled_by": uow.actor.id, "cancelled_on": await today(uow, loan), "cancel_reason": reason}
+    await repository.change_payout(uow, payout_id, status=str(status), **by)
+    await _audit_decision(uow, row, status, reason)
+    await _record(uow, loan, row, planned, reason)
+    if row["payment_id"] is not None:
+        await _add_to_refunded(uow, row, -row["amount"], reason)
+    target, message = workflow_id(payout_id), f"cancelled {payout_id}"
+    await uow.intend("signal", WORKFLOW_TYPE, target, {}, message_id=message, message_name=CHANGED)
+    return payout_id
+
+
+async def _plan_cancel(uow: UnitOfWork, loan: LockedLoan, row: RowMapping) -> Planned:
+    """The payout's event is voided; where its payment was made smaller by it, the payment is its size again."""
+    stands = standing(loan.records).values()
+    promised = next(r for r in stands if _names(r.body, row["id"]))
+    amendments = [Amendment(None, promised.effective_date, promised)]
+    received = next((r for r in stands if _names(r.body, row["payment_id"])), None)  # none: a bank returned it
+    if received is not None and await _is_withheld(uow, loan, row, promised.position):
+        assert isinstance(received.body, PaymentReceived)
+        withheld = max(0, (received.body.withheld or 0) - row["amount"])
+        larger = replace(received.body, withheld=withheld or None)
+        amendments = [Amendment(larger, received.effective_date, received), *amendments]
+    return await plan_amendments(uow, loan, amendments)
+
+
+def _names(body: EventBody | None, wanted: UUID | None) -> bool:
+    """Whether an event is that of a payout being approved, or of a payment being received, with the id `wanted`."""
+    match body:
+        case Refunded(name) | Reimbursed(name) | PaymentReceived(payment_id=name):
+            return name == str(wanted)
+        case _:
+            return False
+
+
+async def _is_withheld(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, position: int) -> bool:
+    """Whether a refund, first recorded as the event of that number, is withheld from its payment: one that goes beyond
+    unapplied funds is, with all the refunds of the payment that were there before it."""
+    if row["override"]:
+        return True
+    beyond = await repository.overriding_refunds_of(uow, row["payment_id"])
+    recorded = (r for r in loan.records if isinstance(r.body, Refunded) and r.body.refund_id in beyond)
+    return any(r.position > position for r in recorded)
+
+
 async def _decide(uow: UnitOfWork, payout_id: UUID, action: PayoutAction) -> tuple[RowMapping, LockedLoan]:
     """A payout and its loan, both locked, where the actor may decide on it."""
     loan = await lock_loan(uow, (await repository.payout(uow, payout_id))["loan_id"])
     row = await repository.payout(uow, payout_id, lock=True)
-    after(PayoutStatus(row["status"]), action)
+    after(PayoutStatus(row["status"]), action, row["goes_out_on"])
     check_second_person(row["requested_by"], uow.actor.id)
     return row, loan
 
@@ -180,9 +244,9 @@ async def _ask(
 
 async def _post(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, planned: Planned) -> None:
     """Post an approved payout (2010), and have its process start after commit."""
-    await amend(uow, loan, planned.amendments, row["reason"])
+    await _record(uow, loan, row, planned, row["reason"])
     if row["payment_id"] is not None:
-        await _add_to_refunded(uow, row)
+        await _add_to_refunded(uow, row, row["amount"], row["reason"])
     target = workflow_id(row["id"])
     payload = {"tenant_id": str(uow.tenant_id), "payout_id": str(row["id"])}
     attributes = {
@@ -195,9 +259,18 @@ async def _post(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, planned: Pla
     await uow.intend("start", WORKFLOW_TYPE, target, payload, search_attributes=attributes)
 
 
-async def _add_to_refunded(uow: UnitOfWork, row: RowMapping) -> None:
+async def _record(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, planned: Planned, reason: str) -> None:
+    """What supersedes something is a correction of the loan's history, and may restate archived days."""
+    if any(item.supersedes is not None for item in planned.amendments):
+        await carry_out(uow, loan, planned, CorrectionKind.REFUND, reason, payment_id=row["payment_id"])
+    else:
+        await amend(uow, loan, planned.amendments, reason)
+
+
+async def _add_to_refunded(uow: UnitOfWork, row: RowMapping, amount: int, reason: str) -> None:
+    """Count `amount` minor units more (or, below 0, fewer) as given back of a payout's payment."""
     (payment,) = await payment_repository.payment_rows(uow, [row["payment_id"]])
-    before, now = payment["refunded_amount"], payment["refunded_amount"] + row["amount"]
+    before, now = payment["refunded_amount"], payment["refunded_amount"] + amount
     await payment_repository.set_refunded(uow, payment["id"], now)
     await uow.audit(
         "payment.refunded",
@@ -205,7 +278,7 @@ async def _add_to_refunded(uow: UnitOfWork, row: RowMapping) -> None:
         payment["id"],
         before={"refunded_amount": format_amount(before)},
         after={"refunded_amount": format_amount(now), "payout_id": str(row["id"])},
-        reason=row["reason"],
+        reason=reason,
     )
 
 

@@ -8,7 +8,6 @@ the lock of the loan, and taking it twice is taking it once, because the row say
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -28,14 +27,13 @@ from domain.reversal import (
 )
 from infra.db.models.processes import payment_reversals
 from infra.db.repositories import reversals as repository
-from infra.db.repositories import status_archive as archive_rows
 from infra.db.repositories.approval import approval_limit
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from infra.notifier import Mail
-from services import autopay, corrections, letters, status_archive
+from services import autopay, corrections, letters, restating
 from services.corrections import Corrected
-from services.replaying import LockedLoan, load_loan, lock_loan, today
+from services.replaying import LockedLoan, lock_loan, today
 from services.users import tenant_name
 
 WORKFLOW_TYPE: Final = "PaymentReversalWorkflow"
@@ -47,8 +45,6 @@ FOLLOWS: Final = {
     str(Action.NEW_AUTHORIZATION): "Your automatic payments are stopped. If you want them again, authorize them anew.",
 }
 """What a borrower is told of what follows from a return, by what follows."""
-DAYS_PER_PAGE: Final = 60
-"""Archived days that are compared in one transaction, each by a replay of some milliseconds."""
 
 
 def workflow_id(reversal_id: UUID) -> str:
@@ -79,7 +75,7 @@ async def request(uow: UnitOfWork, payment_id: UUID, reason: str, *, assess_nsf_
     Raises what `corrections.reverse` raises, and WrongState (code reversal_pending) while a reversal waits for approval.
     """
     payment, loan = await corrections.payment_of_loan(uow, payment_id, lock=True)
-    promised = await _promise(uow, payment, loan, assess_nsf_fee)
+    _, approval_needed = await _promise(uow, payment, loan, assess_nsf_fee)
     reversal_id = new_id()
     await uow.add(
         payment_reversals,
@@ -98,10 +94,10 @@ async def request(uow: UnitOfWork, payment_id: UUID, reason: str, *, assess_nsf_
         updated_at=uow.recorded_at,
     )
     facts = {"payment_id": str(payment_id), "loan_id": str(loan.id), "amount": format_amount(payment["amount"])}
-    after = {**facts, "assess_nsf_fee": assess_nsf_fee, "approval_needed": promised.approval_needed}
+    after = {**facts, "assess_nsf_fee": assess_nsf_fee, "approval_needed": approval_needed}
     await uow.audit("payment_reversal.requested", "payment_reversal", reversal_id, after=after, reason=reason)
     corrected = None
-    if not promised.approval_needed:
+    if not approval_needed:
         corrected = await _apply(uow, await repository.reversal(uow, reversal_id), payment, loan)
     await start(uow, reversal_id, loan.id, corrected)
     return Reversal(reversal_id, corrected)
@@ -110,7 +106,8 @@ async def request(uow: UnitOfWork, payment_id: UUID, reason: str, *, assess_nsf_
 async def preview(uow: UnitOfWork, payment_id: UUID, *, assess_nsf_fee: bool = False) -> Promised:
     """What `request` would do, and at once or after an approval. Writes nothing, refuses what it refuses."""
     payment, loan = await corrections.payment_of_loan(uow, payment_id, lock=False)
-    return await _promise(uow, payment, loan, assess_nsf_fee)
+    plan, approval_needed = await _promise(uow, payment, loan, assess_nsf_fee)
+    return Promised(await corrections.foreseen(uow, loan, plan), approval_needed)
 
 
 async def approve(uow: UnitOfWork, payment_id: UUID, reason: str | None = None) -> Reversal:
@@ -177,24 +174,16 @@ async def replan_autopay(uow: UnitOfWork, reversal_id: UUID) -> None:
     )
 
 
-async def restate_page(uow: UnitOfWork, reversal_id: UUID, limit: int = DAYS_PER_PAGE) -> bool:
-    """Find, among the next `limit` archived days from the payment's effective date on, those that are otherwise now, and
-    record them. Returns whether no day is left; again then does nothing. Raises NotFound."""
+async def restate_page(uow: UnitOfWork, reversal_id: UUID, limit: int = restating.DAYS_PER_PAGE) -> bool:
+    """Record which of the next `limit` archived days the reversal restates. Returns whether no day is left; again then does
+    nothing. Raises NotFound."""
     row = await repository.reversal(uow, reversal_id, lock=True)
     if row["step"] != ReversalStep.SNAPSHOTS:
         return True
-    loan = await load_loan(uow, row["loan_id"])  # no lock: nothing recorded later changes the answer
-    since, done = row["effective_date"], row["restated_through"]
-    if done is not None:
-        since = done + timedelta(days=1)
-    through = row["applied_on"]
-    differs, last = await status_archive.restated_days(uow, loan, row["events_through"], since, through, limit)
-    await archive_rows.add_restatements(uow, reversal_id, loan.id, differs)
-    if last is None or last >= through:
+    done = await restating.restate_page(uow, reversal_id, limit)
+    if done:
         await repository.change(uow, reversal_id, **_step(uow, ReversalStep.NOTICE))
-        return True
-    await repository.change(uow, reversal_id, restated_through=last)
-    return False
+    return done
 
 
 async def letter(uow: UnitOfWork, reversal_id: UUID) -> Mail | None:
@@ -241,8 +230,11 @@ async def finish(uow: UnitOfWork, reversal_id: UUID, notice: NoticeOutcome) -> N
     await uow.audit("payment_reversal.completed", "payment_reversal", reversal_id, before=before, after=after)
 
 
-async def _promise(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, assess_nsf_fee: bool) -> Promised:
-    corrected = await corrections.preview_reverse_read(uow, payment, loan, assess_nsf_fee=assess_nsf_fee)
+async def _promise(
+    uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, assess_nsf_fee: bool
+) -> tuple[corrections.Planned, bool]:
+    """What reversing adds to the history, and whether a second person would have to agree first."""
+    plan = await corrections.plan_reverse(uow, payment, loan, assess_nsf_fee=assess_nsf_fee)
     pending = await repository.latest_of(uow, payment["id"])
     if pending is not None and pending["status"] == ReversalStatus.PENDING_APPROVAL:
         raise WrongState(
@@ -251,13 +243,15 @@ async def _promise(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, asses
             allowed=["approve", "reject"],
             code="reversal_pending",
         )
-    return Promised(corrected, needs_second_person(payment["amount"], await approval_limit(uow)))
+    return plan, needs_second_person(payment["amount"], await approval_limit(uow))
 
 
 async def _apply(uow: UnitOfWork, row: RowMapping, payment: RowMapping, loan: LockedLoan, **decision: Any) -> Corrected:
     """Reverse the payment, all of it in this transaction, and make the rest the workflow's."""
     fee = loan.terms.program.nsf_fee if row["assess_nsf_fee"] else None
-    corrected = await corrections.reverse_locked(uow, payment, loan, row["reason"], assess_nsf_fee=row["assess_nsf_fee"])
+    corrected = await corrections.reverse_locked(
+        uow, payment, loan, row["reason"], assess_nsf_fee=row["assess_nsf_fee"], followed_up_as=row["id"]
+    )
     before, after = corrected.correction.before.status, corrected.correction.after.status
     if decision:
         decision["decided_at"] = uow.recorded_at
@@ -267,7 +261,6 @@ async def _apply(uow: UnitOfWork, row: RowMapping, payment: RowMapping, loan: Lo
         status=str(ReversalStatus.APPLIED),
         applied_on=await today(uow, loan),
         effective_date=payment["effective_date"],
-        events_through=loan.last_number,
         nsf_fee=fee,
         loan_reopened=before is LoanStatus.PAID_OFF and after is not LoanStatus.PAID_OFF,
         **decision,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
@@ -11,9 +11,10 @@ from uuid import UUID
 from sqlalchemy.engine import RowMapping
 
 from domain.errors import InvalidInput
-from domain.history import Known, surviving
+from domain.history import Known
 from domain.loan import LoanStatus
-from domain.replay import Replay, replay
+from domain.replay import Replay
+from domain.restatement import differing
 from domain.status_archive import Status, status_of
 from infra.db.repositories import status_archive as repository
 from infra.db.uow import UnitOfWork
@@ -60,9 +61,9 @@ async def status_on(
     on = await day_of_loan(uow, loan, on)
     activity = (await repository.last_activity(uow, [loan_id], on)).get(loan_id)
     restated = _status(loan, on, known_as_of, activity)
-    archived = _status(loan, on, on, activity) if row is None else _of_row(row)
+    archived = _status(loan, on, on, activity) if row is None else status_from(row)
     shown = archived if basis is Basis.ARCHIVED else restated
-    differs = _differing(archived, restated)
+    differs = differing(archived, restated)
     archived_at = row["archived_at"] if row is not None and basis is Basis.ARCHIVED else None
     return StatusOn(loan_id, basis, archived_at, shown, differs)
 
@@ -83,33 +84,9 @@ async def archive(uow: UnitOfWork, loans: Sequence[LockedLoan], replays: Mapping
     return await repository.add(uow, statuses)
 
 
-async def restated_days(
-    uow: UnitOfWork, loan: LockedLoan, events_through: int, since: date, through: date, limit: int
-) -> tuple[dict[date, tuple[str, ...]], date | None]:
-    """Compare the next `limit` archived days of a loan, from `since` to `through`, with what its history says of them.
-
-    `events_through`: the number of the last event of the history to go by; later ones change nothing, so that the same
-    question always has the same answer. Returns the fields that differ by day, of days where some do, and the last day
-    that was compared: None when there was none left.
-    """
-    events = surviving([record for record in loan.records if record.number <= events_through])
-    differs: dict[date, tuple[str, ...]] = {}
-    rows = await repository.archived_days(uow, loan.id, since, through, limit)
-    for row in rows:
-        on = row["as_of"]
-        activity = (await repository.last_activity(uow, [loan.id], on)).get(loan.id)
-        names = _differing(_of_row(row), status_of(loan.terms, replay(loan.terms, events, on), activity))
-        if names:
-            differs[on] = names
-    return differs, rows[-1]["as_of"] if rows else None
-
-
-def _of_row(row: RowMapping) -> Status:
+def status_from(row: RowMapping) -> Status:
+    """The figures of an archived row."""
     return Status(**{name: row[name] for name in repository.FIGURES} | {"status": LoanStatus(row["status"])})
-
-
-def _differing(archived: Status, restated: Status) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(Status) if getattr(archived, f.name) != getattr(restated, f.name))
 
 
 def _status(loan: LockedLoan, on: date, known: Known, activity: date | None) -> Status:

@@ -215,3 +215,19 @@ class PaymentBatchStatus:
     already_there: int
     rejected: int
     left: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RestatementInput:
+    """The correction of a loan's history whose archived days are to be compared."""
+
+    tenant_id: UUID
+    correction_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RestatementState:
+    """Answer to the query `status`, and how it ended."""
+
+    step: str
+    waiting_on: str

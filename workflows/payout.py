@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities import contracts
-    from domain.payouts import PayoutPlan, progress
+    from domain.payouts import PayoutPlan, PayoutStatus, progress
     from workflows import business_time, options
     from workflows.messages import PayoutInput, PayoutProgress
 
@@ -37,14 +37,15 @@ class PayoutWorkflow:
             else:
                 await business_time.told_or_at(lambda: self._told, None)
                 plan = await self._look()
-        await self._tell_the_borrower()
+        if plan.status is PayoutStatus.SENT:
+            await self._tell_the_borrower()
         self._keep(plan)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._progress
 
     @workflow.signal
     def changed(self) -> None:
-        """The business date that the payout waits for has opened: look again."""
+        """The business date that the payout waits for has opened, or it was cancelled: look again."""
         self._told = True
 
     @workflow.query

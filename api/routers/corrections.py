@@ -1,4 +1,4 @@
-"""Corrections of a loan's history: backdate, void, each with a preview; and the history they leave behind."""
+"""Corrections of a loan's history: backdate, void, each with a preview; what they restate, and the history they leave."""
 
 from __future__ import annotations
 
@@ -11,39 +11,48 @@ from sqlalchemy.engine import RowMapping
 from api.commands import execute
 from api.deps import Admin, LoanOfficer, Viewer
 from api.pagination import Page, Paging, make_page
+from api.routers.processes import status_url
 from api.schemas.corrections import (
     BackdateRequest,
+    CorrectionDone,
+    CorrectionPreview,
+    CorrectionState,
     Equivalence,
-    LoanCorrection,
     LoanEvent,
     VoidRequest,
     correction_of,
+    preview_of,
+    restated_of,
 )
+from infra.db.queries import corrections as correction_queries
 from infra.db.queries import events as queries
 from infra.db.queries.loans import loan_owner
 from infra.db.uow import UnitOfWork
+from infra.temporal import Temporal
 from services import corrections as service
+from services import restating
 
 router = APIRouter(tags=["corrections"])
 
 EventNumber = Annotated[int, Path(ge=1, le=2**31 - 1, description="number of the event in the loan's history")]
 
 
-@router.post("/payments/{payment_id}/backdate", response_model=LoanCorrection)
+@router.post("/payments/{payment_id}/backdate", response_model=CorrectionDone)
 async def backdate_payment(payment_id: UUID, body: BackdateRequest, request: Request, caller: LoanOfficer) -> Response:
-    """Let a payment count from another day: what came after it is replayed, and what was posted corrected."""
+    """Let a payment count from another day: what came after it is replayed, and what was posted corrected, at once; archived
+    days are restated by a process."""
 
-    async def action(uow: UnitOfWork) -> LoanCorrection:
-        return correction_of(await service.backdate(uow, payment_id, body.effective_date, body.reason))
+    async def action(uow: UnitOfWork) -> CorrectionDone:
+        return _done(request, await service.backdate(uow, payment_id, body.effective_date, body.reason))
 
     return await execute(request, caller, action, status=200)
 
 
 @router.post("/payments/{payment_id}/backdate/preview")
-async def preview_backdate_payment(payment_id: UUID, body: BackdateRequest, caller: LoanOfficer) -> LoanCorrection:
+async def preview_backdate_payment(payment_id: UUID, body: BackdateRequest, caller: LoanOfficer) -> CorrectionPreview:
     """What backdating would change. Writes nothing."""
     async with caller.uow() as uow:
-        return correction_of(await service.preview_backdate(uow, payment_id, body.effective_date))
+        return preview_of(await service.preview_backdate(uow, payment_id, body.effective_date))
 
 
 @router.get("/loans/{loan_id}/events")
@@ -55,23 +64,34 @@ async def list_loan_events(loan_id: UUID, caller: Viewer, paging: Paging) -> Pag
     return make_page(rows, paging, _event)
 
 
-@router.post("/loans/{loan_id}/events/{number}/void", response_model=LoanCorrection)
+@router.post("/loans/{loan_id}/events/{number}/void", response_model=CorrectionDone)
 async def void_loan_event(
     loan_id: UUID, number: EventNumber, body: VoidRequest, request: Request, caller: Admin
 ) -> Response:
-    """Take an event that is no payment back as if it had never happened."""
+    """Take an event that is no payment back as if it had never happened; archived days are restated by a process."""
 
-    async def action(uow: UnitOfWork) -> LoanCorrection:
-        return correction_of(await service.void_event(uow, loan_id, number, body.reason))
+    async def action(uow: UnitOfWork) -> CorrectionDone:
+        return _done(request, await service.void_event(uow, loan_id, number, body.reason))
 
     return await execute(request, caller, action, status=200)
 
 
 @router.post("/loans/{loan_id}/events/{number}/void/preview")
-async def preview_void_loan_event(loan_id: UUID, number: EventNumber, caller: Admin) -> LoanCorrection:
+async def preview_void_loan_event(loan_id: UUID, number: EventNumber, caller: Admin) -> CorrectionPreview:
     """What voiding would change. Writes nothing."""
     async with caller.uow() as uow:
-        return correction_of(await service.preview_void_event(uow, loan_id, number))
+        return preview_of(await service.preview_void_event(uow, loan_id, number))
+
+
+@router.get("/corrections/{correction_id}")
+async def get_correction(correction_id: UUID, caller: Viewer) -> CorrectionState:
+    """A correction of a loan's history: which archived days it restates, and whether all of them were compared."""
+    async with caller.uow() as uow:
+        row = await uow.one(correction_queries.correction(correction_id), "correction")
+        days = await uow.one(correction_queries.restated(correction_id), "days")
+        figures = await uow.all(correction_queries.restated_figures(correction_id))
+    names = [name for name in CorrectionState.model_fields if name != "restated"]
+    return CorrectionState(**{name: row[name] for name in names}, restated=restated_of(days, figures))
 
 
 @router.get("/loans/{loan_id}/equivalence")
@@ -86,6 +106,19 @@ async def loan_equivalence(loan_id: UUID, caller: Viewer) -> Equivalence:
         replayed=found.replayed,
         fresh=found.fresh,
         equal=found.equal,
+    )
+
+
+def _done(request: Request, corrected: service.Corrected) -> CorrectionDone:
+    assert corrected.id is not None
+    workflow_id = restating.workflow_id(corrected.id)
+    temporal: Temporal = request.app.state.temporal
+    return CorrectionDone(
+        **dict(correction_of(corrected)),
+        correction_id=corrected.id,
+        workflow_id=workflow_id,
+        status_url=status_url(workflow_id),
+        ui_url=temporal.ui_link(workflow_id),
     )
 
 

@@ -13,10 +13,9 @@ from api.deps import LoanOfficer, Viewer
 from api.expand import expand_of
 from api.pagination import DEFAULT_LIMIT, Page, PageRequest, Paging, make_page
 from api.routers.payments import page_of
-from api.schemas.base import Date
+from api.schemas.base import Bucket, Date
 from api.schemas.borrowers import borrower_of
 from api.schemas.loans import (
-    Bucket,
     DisburseRequest,
     Loan,
     LoanDetail,

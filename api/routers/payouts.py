@@ -1,4 +1,4 @@
-"""Refunds of payments and reimbursements: ask, preview, approve, reject, and look where the money is."""
+"""Refunds of payments and reimbursements: ask, preview, approve, reject, cancel, and look where the money is."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from api.deps import Caller, LoanOfficer, Viewer
 from api.pagination import Page, Paging, make_page
 from api.routers.processes import status_url
 from api.schemas.payouts import (
+    CancelRequest,
     Payout,
     PayoutPreview,
     PayoutProcess,
@@ -22,7 +23,6 @@ from api.schemas.payouts import (
     payout_values,
     preview_of,
 )
-from domain.payouts import PayoutStatus
 from infra.db.queries import payouts as queries
 from infra.db.queries.loans import loan_owner
 from infra.db.uow import UnitOfWork
@@ -79,6 +79,13 @@ async def reject_refund(payout_id: UUID, body: RejectRequest, request: Request, 
     return await _change(request, caller, lambda uow: service.reject(uow, payout_id, body.reason))
 
 
+@router.post("/payouts/{payout_id}/cancel", response_model=PayoutProcess)
+async def cancel_payout(payout_id: UUID, body: CancelRequest, request: Request, caller: LoanOfficer) -> Response:
+    """Take back an approved refund or reimbursement that the rail has not taken yet: its entry is mirrored, and its process
+    ends."""
+    return await _change(request, caller, lambda uow: service.cancel(uow, payout_id, body.reason))
+
+
 @router.get("/payouts/{payout_id}")
 async def get_payout(payout_id: UUID, request: Request, caller: Viewer) -> PayoutProcess:
     """A refund or reimbursement: where it is, and who must do something next."""
@@ -110,7 +117,7 @@ async def _change(
 async def _view(uow: UnitOfWork, temporal: Temporal, payout_id: UUID) -> PayoutProcess:
     row = await uow.one(queries.payout(payout_id), "payout")
     values = payout_values(row)
-    if row["status"] not in (PayoutStatus.APPROVED, PayoutStatus.SENT):
+    if row["approved_on"] is None:
         return PayoutProcess(**values, workflow_id=None, status_url=None, ui_url=None)
     workflow_id = service.workflow_id(payout_id)
     ui_url = temporal.ui_link(workflow_id)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from api.commands import Answer, execute
 from api.deps import LoanOfficer, Viewer
 from api.routers.processes import status_url
-from api.schemas.corrections import correction_of
+from api.schemas.corrections import correction_of, preview_of, restated_of
 from api.schemas.reversals import (
     ApprovalRequest,
     PaymentReversed,
@@ -20,6 +20,7 @@ from api.schemas.reversals import (
     ReverseRequest,
     reversal_of,
 )
+from infra.db.queries import corrections
 from infra.db.queries import payments as payment_queries
 from infra.db.queries import reversals as queries
 from infra.db.uow import UnitOfWork
@@ -51,7 +52,7 @@ async def preview_reverse_payment(payment_id: UUID, body: ReverseRequest, caller
     """What reversing would change, and whether a second person would have to agree. Writes nothing."""
     async with caller.uow() as uow:
         promised = await service.preview(uow, payment_id, assess_nsf_fee=body.assess_nsf_fee)
-    return ReversalPreview(**dict(correction_of(promised.corrected)), approval_needed=promised.approval_needed)
+    return ReversalPreview(**dict(preview_of(promised.corrected)), approval_needed=promised.approval_needed)
 
 
 @router.get("/reversal")
@@ -103,8 +104,8 @@ def _reversed(request: Request, done: service.Reversal) -> PaymentReversed:
 
 async def _view(uow: UnitOfWork, request: Request, payment_id: UUID) -> Reversal:
     row = await uow.one(queries.latest_of(payment_id), "reversal of this payment")
-    days = await uow.one(queries.restated(row["id"]), "days")
-    figures = [item["name"] for item in await uow.all(queries.restated_figures(row["id"]))]
+    days = await uow.one(corrections.restated(row["id"]), "days")
+    restated = restated_of(days, await uow.all(corrections.restated_figures(row["id"])))
     workflow_id = service.workflow_id(row["id"])
     temporal: Temporal = request.app.state.temporal
-    return reversal_of(row, days, figures, workflow_id, status_url(workflow_id), temporal.ui_link(workflow_id))
+    return reversal_of(row, restated, workflow_id, status_url(workflow_id), temporal.ui_link(workflow_id))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -112,6 +112,9 @@ def _one_line(value: str) -> str:
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 """A name of something or somebody: not blank, one line."""
+
+Bucket = Literal["current", "dpd_1_29", "dpd_30_59", "dpd_60_89", "dpd_90_119", "dpd_120_plus"]
+"""How long the oldest unpaid instalment has been due, in days."""
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 """Why somebody did something; kept in the audit trail."""

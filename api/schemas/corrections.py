@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from pydantic import Field
+from sqlalchemy.engine import RowMapping
 
 from api.schemas.base import Date, Money, Reason, Schema
-from api.schemas.journal import TransferOut, transfer_of
-from domain.correction import Change
-from domain.journal import Entry
-from domain.loan import Allocation, Fee, LoanState, LoanStatus
+from api.schemas.correction_changes import (
+    AccrualChange,
+    AllocationChange,
+    FeeChange,
+    InstalmentChange,
+    Posting,
+    RestatedArchive,
+    Totals,
+    archive_of,
+    changes_of,
+)
+from domain.loan import LoanState, LoanStatus
+from domain.restatement import CorrectionKind
 from services.corrections import Corrected
 
 
@@ -58,63 +69,63 @@ class Figures(Schema):
     total_paid: Money
 
 
-class AllocationFigures(Schema):
-    effective_date: Date
-    principal_applied: Money
-    interest_applied: Money
-    fees_applied: Money
-    overpayment: Money = Field(description="kept unapplied")
-    due_from_borrower_applied: Money
-
-
-class AllocationChange(Schema):
-    """Where a payment's money went; null where the payment does not count."""
-
-    payment_id: UUID
-    before: AllocationFigures | None
-    after: AllocationFigures | None
-
-
-class FeeFigures(Schema):
-    assessed_on: Date
-    amount: Money
-    paid: Money
-    waived: Money
-
-
-class FeeChange(Schema):
-    """A fee that changes; null where there is none: it appears, or vanishes."""
-
-    key: str = Field(examples=["late_fee:2020-10-09"])
-    before: FeeFigures | None
-    after: FeeFigures | None
-
-
-class AccrualChange(Schema):
-    month: str = Field(examples=["2020-10"])
-    change: Money = Field(description="of the interest earned in the month")
-
-
-class Posting(Schema):
-    """An entry that is posted: a mirror takes back the one posted under its key, another replaces it."""
-
-    key: str = Field(examples=["late_fee:2020-10-09"])
-    kind: str = Field(examples=["mirror"])
-    effective_date: Date
-    posting_date: Date = Field(description="the effective date, or the business date where that period is closed")
-    transfers: list[TransferOut]
-
-
 class LoanCorrection(Schema):
-    """All that a correction changes. `journal` is what is posted with it, the interest of the business date included."""
+    """All that a correction changes. `journal` is what is posted with it, the interest of the business date included.
+
+    Each list has its first entries only, at most a hundred; `totals` counts and sums them all.
+    """
 
     loan_id: UUID
     before: Figures
     after: Figures
+    instalments: list[InstalmentChange]
     allocations: list[AllocationChange]
     fees: list[FeeChange]
     accruals: list[AccrualChange]
     journal: list[Posting]
+    totals: Totals
+
+
+class CorrectionPreview(LoanCorrection):
+    """What a correction would change. `archive` says which archived days a process would restate after it."""
+
+    archive: RestatedArchive
+
+
+class CorrectionDone(LoanCorrection):
+    """What a correction changed, and the process that records which archived days it restates."""
+
+    correction_id: UUID
+    workflow_id: str
+    status_url: str
+    ui_url: str | None = Field(description="the workflow in Temporal's UI")
+
+
+class Restated(Schema):
+    """The archived days on which other figures are known now. The archive stays as it was written; the status of such a day
+    with the basis `restated` says what is known now."""
+
+    days: int
+    first: Date | None
+    last: Date | None
+    figures: list[str] = Field(description="names of figures of the status", examples=[["days_past_due"]])
+
+
+class CorrectionState(Schema):
+    """A correction of a loan's history, and how far its archived days were compared."""
+
+    id: UUID
+    loan_id: UUID
+    payment_id: UUID | None
+    kind: CorrectionKind
+    since: Date = Field(description="the first day that can be otherwise by it")
+    applied_on: Date = Field(description="business date")
+    events_through: int = Field(description="number of its last event in the loan's history")
+    requested_by: UUID | None
+    created_at: datetime
+    restated_through: Date | None = Field(description="the last archived day that was compared")
+    finished_at: datetime | None = Field(description="when no day was left to compare")
+    restated: Restated
 
 
 class Equivalence(Schema):
@@ -131,16 +142,24 @@ class Equivalence(Schema):
 
 def correction_of(corrected: Corrected) -> LoanCorrection:
     """A correction as the API answers it."""
+    return LoanCorrection(**_values(corrected))
+
+
+def preview_of(corrected: Corrected) -> CorrectionPreview:
+    """A correction that is previewed."""
+    assert corrected.restatement is not None
+    return CorrectionPreview(**_values(corrected), archive=archive_of(corrected.loan_id, corrected.restatement))
+
+
+def _values(corrected: Corrected) -> dict[str, Any]:
     change = corrected.correction
-    return LoanCorrection(
-        loan_id=corrected.loan_id,
-        before=_figures(change.before),
-        after=_figures(change.after),
-        allocations=[_allocation_change(item) for item in change.allocations],
-        fees=[_fee_change(item) for item in change.fees],
-        accruals=[AccrualChange(month=f"{month:%Y-%m}", change=delta) for month, delta in change.accruals.items()],
-        journal=[_posting(entry, on) for entry, on in corrected.postings],
-    )
+    before, after = _figures(change.before), _figures(change.after)
+    return {"loan_id": corrected.loan_id, "before": before, "after": after, **changes_of(change, corrected.postings)}
+
+
+def restated_of(days: RowMapping, figures: Sequence[RowMapping]) -> Restated:
+    """The restated days of a correction, from their counts and the names of their figures."""
+    return Restated(**days, figures=[item["name"] for item in figures])
 
 
 def _figures(state: LoanState) -> Figures:
@@ -157,45 +176,4 @@ def _figures(state: LoanState) -> Figures:
         next_payment_amount=state.next_due_amount,
         paid_off_on=state.paid_off_on,
         total_paid=state.total_paid,
-    )
-
-
-def _allocation_change(change: Change[Allocation]) -> AllocationChange:
-    return AllocationChange(
-        payment_id=UUID(change.there.payment_id),
-        before=_allocation(change.before),
-        after=_allocation(change.after),
-    )
-
-
-def _allocation(paid: Allocation | None) -> AllocationFigures | None:
-    if paid is None:
-        return None
-    return AllocationFigures(
-        effective_date=paid.effective_date,
-        principal_applied=paid.principal,
-        interest_applied=paid.interest,
-        fees_applied=paid.fees,
-        overpayment=paid.unapplied,
-        due_from_borrower_applied=paid.due_from_borrower,
-    )
-
-
-def _fee_change(change: Change[Fee]) -> FeeChange:
-    return FeeChange(key=change.there.key, before=_fee(change.before), after=_fee(change.after))
-
-
-def _fee(fee: Fee | None) -> FeeFigures | None:
-    if fee is None:
-        return None
-    return FeeFigures(assessed_on=fee.assessed_on, amount=fee.amount, paid=fee.paid, waived=fee.waived)
-
-
-def _posting(entry: Entry, posting_date: date) -> Posting:
-    return Posting(
-        key=entry.key,
-        kind=str(entry.kind),
-        effective_date=entry.effective_date,
-        posting_date=posting_date,
-        transfers=[transfer_of(int(t.debit), int(t.credit), t.amount) for t in entry.transfers],
     )

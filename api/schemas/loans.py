@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.engine import RowMapping
 
-from api.schemas.base import Amount, Count, Date, Money, RateString, Schema
+from api.schemas.base import Amount, Bucket, Count, Date, Money, RateString, Schema
 from api.schemas.borrowers import Borrower
 from api.schemas.payments import Payment
 from api.schemas.programs import Program
@@ -22,7 +22,6 @@ from domain.program import Frequency
 from domain.rounding import round_minor
 from services.loans import Position
 
-Bucket = Literal["current", "dpd_1_29", "dpd_30_59", "dpd_60_89", "dpd_90_119", "dpd_120_plus"]
 LEVEL_PAYMENT = "the contract's level payment; default: the annuity. The last payment settles the loan"
 BALLOON = "what the last payment is above the level one"
 INTEREST_ONLY = "instalments at the start that pay interest only"

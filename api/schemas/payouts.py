@@ -10,7 +10,8 @@ from pydantic import Field
 from sqlalchemy.engine import RowMapping
 
 from api.schemas.base import Amount, Date, Flag, Money, Reason, Schema
-from api.schemas.corrections import LoanCorrection, correction_of
+from api.schemas.corrections import CorrectionPreview
+from api.schemas.corrections import preview_of as correction_preview_of
 from domain.payouts import PayoutKind, PayoutStatus, progress
 from services.payouts import Asked
 
@@ -42,7 +43,11 @@ class PayoutPreview(Schema):
     amount: Money
     status: PayoutStatus = Field(description="pending_approval: it is above the approval limit, and nothing is posted yet")
     override: bool = Field(description="it takes what the payment has paid something with")
-    correction: LoanCorrection
+    correction: CorrectionPreview
+
+
+class CancelRequest(Schema):
+    reason: Reason = Field(examples=["The borrower asked to keep it on the loan"])
 
 
 class Payout(Schema):
@@ -65,6 +70,9 @@ class Payout(Schema):
     approved_on: Date | None
     goes_out_on: Date | None = Field(description="the banking day on which the rail sends it")
     sent_on: Date | None
+    cancelled_by: UUID | None
+    cancelled_on: Date | None = Field(description="business date on which it was taken back, before the rail had it")
+    cancel_reason: str | None
     told_at: datetime | None = Field(description="when the borrower was told that it was sent")
     created_at: datetime
 
@@ -95,5 +103,5 @@ def payout_values(row: RowMapping) -> dict[str, Any]:
 
 def preview_of(amount: int, asked: Asked) -> PayoutPreview:
     """A preview as the API answers it."""
-    correction = correction_of(asked.corrected)
+    correction = correction_preview_of(asked.corrected)
     return PayoutPreview(amount=amount, status=asked.status, override=asked.override, correction=correction)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from pydantic import Field
 from sqlalchemy.engine import RowMapping
 
 from api.schemas.base import Date, Flag, Money, Reason, Schema
-from api.schemas.corrections import LoanCorrection
+from api.schemas.corrections import CorrectionPreview, LoanCorrection, Restated
 from domain.reversal import AutopayOutcome, NoticeOutcome, ReversalStatus, ReversalStep, waiting_on
 
 
@@ -27,7 +26,7 @@ class RejectionRequest(Schema):
     reason: Reason = Field(examples=["The cheque was honoured after all"])
 
 
-class ReversalPreview(LoanCorrection):
+class ReversalPreview(CorrectionPreview):
     """What reversing would change, and whether it would be done at once."""
 
     approval_needed: bool = Field(description="the payment is above the lender's limit: a second person decides first")
@@ -40,16 +39,6 @@ class PaymentReversed(LoanCorrection):
     workflow_id: str
     status_url: str
     ui_url: str | None = Field(description="the workflow in Temporal's UI")
-
-
-class Restated(Schema):
-    """The archived days on which other figures are known now. The archive stays as it was written; the status of such a day
-    with the basis `restated` says what is known now."""
-
-    days: int
-    first: Date | None
-    last: Date | None
-    figures: list[str] = Field(description="names of figures of the status", examples=[["days_past_due"]])
 
 
 class ReversalWorkflowState(Schema):
@@ -101,15 +90,13 @@ _NAMED_OTHERWISE = {"waiting_since": "step_since", "requested_at": "created_at",
 _NOT_OF_THE_ROW = {"waiting_on", "restated", "workflow_id", "status_url", "ui_url", "workflow"}
 
 
-def reversal_of(
-    row: RowMapping, days: RowMapping, figures: Sequence[str], workflow_id: str, status_url: str, ui_url: str | None
-) -> Reversal:
+def reversal_of(row: RowMapping, restated: Restated, workflow_id: str, status_url: str, ui_url: str | None) -> Reversal:
     """A reversal as the API shows it, from its row, its restated days and its workflow's addresses."""
     own = {name: row[_NAMED_OTHERWISE.get(name, name)] for name in Reversal.model_fields if name not in _NOT_OF_THE_ROW}
     return Reversal(
         **own,
         waiting_on=waiting_on(ReversalStep(row["step"])),
-        restated=Restated(**days, figures=list(figures)),
+        restated=restated,
         workflow_id=workflow_id,
         status_url=status_url,
         ui_url=ui_url,

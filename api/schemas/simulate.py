@@ -9,8 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.schemas.actions import Action, ActionRequest
-from api.schemas.base import Amount, Count, Date, Flag, Money, Schema
-from api.schemas.loans import Bucket
+from api.schemas.base import Amount, Bucket, Count, Date, Flag, Money, Schema
 from domain.loan import Allocation, Fee, LoanStatus
 from domain.program import Frequency
 from domain.simulation import (

@@ -8,8 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.base import Date, Money, Schema
-from api.schemas.loans import Bucket
+from api.schemas.base import Bucket, Date, Money, Schema
 from domain.loan import LoanStatus
 from services.status_archive import Basis, StatusOn
 

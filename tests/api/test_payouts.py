@@ -13,6 +13,7 @@ from infra.ids import new_id
 from tests.api.conftest import ApiClient, LoginAs
 from tests.api.lending import EXAMPLE_TERMS, make_loan, make_program
 from tests.api.test_bad_input import send
+from tests.conftest import MakeTenant
 from tests.domain.loans import LEVEL
 from tests.services.lending import UowOf, assert_consistent, counts, jump, pay
 from tests.services.refunding import FRIDAY, THURSDAY, limit
@@ -161,7 +162,7 @@ class TestApproval:
         assert (body["status"], body["decided_by"]) == ("approved", str(second.user_id))
         assert body["workflow_id"] == f"payout/{waiting}"
         again = await second.post(f"/api/v1/refunds/{waiting}/approve")
-        assert (again.status_code, again.json()["state"], again.json()["allowed"]) == (409, "approved", [])
+        assert (again.status_code, again.json()["state"], again.json()["allowed"]) == (409, "approved", ["cancel"])
         audit = (await second.get(f"/api/v1/payouts/{waiting}")).json()
         assert audit["requested_by"] != audit["decided_by"]
 
@@ -189,6 +190,46 @@ class TestApproval:
         beyond = await loan_officer.post(refund_of(paid[1]), json=REFUND)
         assert (beyond.status_code, beyond.json()["code"]) == (409, "not_unapplied")
         assert beyond.json()["allowed"] == ["up to 40.00", "override"]
+
+
+class TestCancel:
+    async def test_it_is_taken_back_while_the_rail_has_not_taken_it(
+        self, loan_officer: ApiClient, viewer: ApiClient, paid: tuple[UUID, UUID]
+    ) -> None:
+        payout = (await loan_officer.post(refund_of(paid[1]), json=REFUND)).json()
+        url, body = f"/api/v1/payouts/{payout['id']}/cancel", {"reason": "The borrower keeps it on the loan"}
+        assert (await viewer.post(url, json=body)).status_code == 403
+        key = {"Idempotency-Key": f"cancel-{new_id()}"}
+        first, again = [await loan_officer.post(url, json=body, headers=key) for _ in range(2)]
+        assert first.status_code == 200, first.text
+        assert first.json() == again.json()
+        shown = first.json()
+        assert (shown["status"], shown["cancelled_on"], shown["cancelled_by"]) == (
+            "cancelled",
+            "2020-10-09",
+            str(loan_officer.user_id),
+        )
+        assert (shown["cancel_reason"], shown["waiting_on"]) == (body["reason"], "nobody")
+        assert shown["workflow_id"] == f"payout/{payout['id']}"
+        refused = await loan_officer.post(url, json=body)
+        assert (refused.status_code, refused.json()["state"], refused.json()["allowed"]) == (409, "cancelled", [])
+        payment = (await viewer.get(f"/api/v1/payments/{paid[1]}")).json()
+        assert (payment["refunded_amount"], payment["refunds"][0]["status"]) == ("0.00", "cancelled")
+        assert (await viewer.get("/api/v1/gl/reconciliation")).json()["reconciled"] is True
+
+    @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": " "}, {"reason": "x" * 2001}, {"reason": 1}])
+    async def test_it_needs_a_reason(self, loan_officer: ApiClient, paid: tuple[UUID, UUID], body: dict[str, Any]) -> None:
+        payout = (await loan_officer.post(refund_of(paid[1]), json=REFUND)).json()
+        refused = await loan_officer.post(f"/api/v1/payouts/{payout['id']}/cancel", json=body)
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/reason")
+
+    async def test_of_another_lender_there_is_none(
+        self, make_tenant: MakeTenant, login_as: LoginAs, loan_officer: ApiClient, paid: tuple[UUID, UUID]
+    ) -> None:
+        payout = (await loan_officer.post(refund_of(paid[1]), json=REFUND)).json()
+        stranger = await login_as(await make_tenant(), "owner")
+        refused = await stranger.post(f"/api/v1/payouts/{payout['id']}/cancel", json={"reason": "x"})
+        assert refused.status_code == 404
 
 
 # the change to a good request, the status, and the pointer or the code of the problem

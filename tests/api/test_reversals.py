@@ -59,6 +59,7 @@ class TestReverse:
             assert await counts(uow) == before
         done = await call(loan_officer, "POST", url, json=body)
         assert promised.pop("approval_needed") is False
+        assert promised.pop("archive")["complete"]
         assert promised == {name: done[name] for name in promised}
         assert (done["after"]["principal_balance"], done["after"]["days_past_due"]) == ("10000.00", 12)
         assert done["allocations"][0]["after"] is None

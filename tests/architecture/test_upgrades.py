@@ -205,3 +205,56 @@ def _loans(admin: psycopg.Connection[object], tenant: object) -> None:
                     " recorded_business_date) VALUES (%s, %s, %s, %s, 'disbursed', %s, '{}', %s)",
                     (tenant, new_id(), loan, sequence, DAY, DAY),
                 )
+
+
+def test_reversals_that_restated_days_go_on_as_corrections(old: tuple[str, str]) -> None:
+    """One that was completed, one in the middle of its days, one that waits for approval: each at its checkpoint."""
+    name, url = old
+    tenants = [new_id() for _ in range(2)]
+    with psycopg.connect(os.environ[SERVER], dbname=name, autocommit=True) as admin:
+        for tenant in tenants:
+            _loans(admin, tenant)
+    command.upgrade(alembic_config(url), "0011")
+    with psycopg.connect(os.environ[SERVER], dbname=name, autocommit=True) as admin:
+        for tenant in tenants:
+            _reversals(admin, tenant)
+    command.upgrade(alembic_config(url), "head")
+    with psycopg.connect(os.environ[SERVER], dbname=name, autocommit=True) as admin:
+        found = admin.execute(
+            "SELECT c.kind, c.since, c.events_through, c.restated_through, c.finished_at IS NOT NULL, count(s.as_of)"
+            " FROM loan_corrections c JOIN payment_reversals r ON (r.tenant_id, r.id) = (c.tenant_id, c.id)"
+            " LEFT JOIN status_restatements s ON (s.tenant_id, s.correction_id) = (c.tenant_id, c.id)"
+            " GROUP BY c.tenant_id, c.id ORDER BY 5, c.tenant_id"
+        ).fetchall()
+        assert found == [("reversal", DAY, 4, DAY, False, 1)] * 2 + [("reversal", DAY, 4, None, True, 0)] * 2
+
+
+def _reversals(admin: psycopg.Connection[object], tenant: object) -> None:
+    """Three payments of a loan and their reversals; of the second one day was compared and restated."""
+    (loan,) = admin.execute("SELECT id FROM loans WHERE tenant_id = %s LIMIT 1", (tenant,)).fetchone() or (None,)
+    states = (
+        ("completed", "done", DAY, None),
+        ("applied", "snapshots", DAY, DAY),
+        ("pending_approval", "approval", None, None),
+    )
+    for status, step, applied, restated in states:
+        payment, reversal = new_id(), new_id()
+        admin.execute(
+            "INSERT INTO payments (tenant_id, id, loan_id, amount, payment_method, status, settlement_status, source,"
+            " effective_date, recorded_business_date, request_hash, principal_applied, interest_applied, fees_applied,"
+            " unapplied_amount) VALUES (%s, %s, %s, 5, 'ach', 'completed', 'not_applicable', 'staff', %s, %s, '', 5, 0, 0,"
+            " 0)",
+            (tenant, payment, loan, DAY, DAY),
+        )
+        admin.execute(
+            "INSERT INTO payment_reversals (tenant_id, id, payment_id, loan_id, amount, reason, assess_nsf_fee, status,"
+            " step, requested_on, applied_on, effective_date, events_through, restated_through)"
+            " VALUES (%s, %s, %s, %s, 5, 'x', false, %s, %s, %s, %s, %s, %s, %s)",
+            (tenant, reversal, payment, loan, status, step, DAY, applied, applied, 4 if applied else None, restated),
+        )
+        if restated:
+            admin.execute(
+                "INSERT INTO status_restatements (tenant_id, reversal_id, as_of, loan_id, differs)"
+                " VALUES (%s, %s, %s, %s, '[]')",
+                (tenant, reversal, DAY, loan),
+            )

@@ -76,7 +76,20 @@ class TestWhoDecides:
     def test_what_is_decided_stays_decided(self, status: PayoutStatus, action: PayoutAction) -> None:
         with pytest.raises(WrongState, match=f"The payout is {status}") as refused:
             after(status, action)
-        assert (refused.value.state, refused.value.allowed) == (status, ())
+        allowed = ("cancel",) if status is PayoutStatus.APPROVED else ()
+        assert (refused.value.state, refused.value.allowed) == (status, allowed)
+
+    def test_it_is_cancelled_once_it_is_approved_and_until_the_rail_has_it(self) -> None:
+        assert after(PayoutStatus.APPROVED, PayoutAction.CANCEL) is PayoutStatus.CANCELLED
+        with pytest.raises(WrongState, match=f"approved, and the rail has taken it to send it on {DAY}") as refused:
+            after(PayoutStatus.APPROVED, PayoutAction.CANCEL, DAY)
+        assert (refused.value.state, refused.value.allowed) == ("approved", ())
+        with pytest.raises(WrongState, match="The payout is pending_approval, so cancel is refused") as refused:
+            after(PayoutStatus.PENDING_APPROVAL, PayoutAction.CANCEL)
+        assert refused.value.allowed == ("approve", "reject")
+        for status in (PayoutStatus.SENT, PayoutStatus.REJECTED, PayoutStatus.CANCELLED):
+            with pytest.raises(WrongState, match=f"The payout is {status}, so cancel is refused; nothing further"):
+                after(status, PayoutAction.CANCEL)
 
     def test_nothing_is_sent_that_was_not_approved(self) -> None:
         assert after(PayoutStatus.APPROVED, PayoutAction.SEND) is PayoutStatus.SENT
@@ -101,7 +114,7 @@ def test_a_payout_is_due_on_the_day_of_the_rail() -> None:
     assert not plan(PayoutStatus.APPROVED, date(2020, 10, 13)).due
     assert not plan(PayoutStatus.APPROVED, None).due
     assert not plan(PayoutStatus.SENT, DAY).due
-    assert [plan(status, None).ended for status in PayoutStatus] == [False, False, True, True]
+    assert [plan(status, None).ended for status in PayoutStatus] == [False, False, True, True, True]
     assert progress(PayoutStatus.APPROVED, DAY) == ("on the rail", "the business date 2020-10-09")
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
-from temporalio.client import WorkflowHandle
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Replayer
 
 from domain.program import ExtraMoney
@@ -19,14 +20,17 @@ from infra.db.uow import Actor, ActorKind, UnitOfWork
 from infra.ids import new_id
 from infra.notifier import Notifier
 from infra.settings import Settings
+from infra.temporal import Temporal
 from services import ledger
 from services import payouts as service
+from services.intents import Delivery
 from services.payments import RecordPayment, record
 from tests.conftest import MakeTenant
 from tests.domain.loans import LEVEL, under
 from tests.services.lending import accounts_of
 from tests.workflows import histories
 from tests.workflows.platform import Platform, eventually
+from worker import make_worker
 
 KEPT = under(extra_money=ExtraMoney.UNAPPLIED)
 MAIL = "payee@example.com"
@@ -148,3 +152,37 @@ async def test_a_borrower_without_an_address_is_not_told_and_paid_all_the_same(p
     (row,) = await rows.all(select(payouts))
     assert row["told_at"] is None
     assert len(await rows.all(select(rail_payouts))) == 1
+
+
+async def test_one_that_was_cancelled_while_no_worker_ran_ends_and_nobody_is_paid_or_told(
+    temporal_settings: Settings,
+    temporal_client: Client,
+    engine: AsyncEngine,
+    dispatch: AsyncEngine,
+    tenant: UUID,
+    replayer: Replayer,
+    no_intents_of_others: None,
+) -> None:
+    settings = temporal_settings.model_copy(update={"task_queue": f"restarted-{new_id().hex}"})
+    platform = Platform(engine, temporal_client, Delivery(dispatch, Temporal(settings)))
+    loan_id, payment_id = await owed(platform, tenant)
+    already = len(letters(temporal_settings))
+    payout_id = await refund(platform, tenant, payment_id, 60_00)
+    await platform.act(tenant, lambda uow: service.cancel(uow, payout_id, "keep it"))
+    rows = platform.rows(tenant)
+
+    async def delivered() -> bool:
+        await platform.delivery.run_once()
+        return all(row["status"] == "delivered" for row in await rows.intents(service.workflow_id(payout_id)))
+
+    await eventually(delivered, "the workflow is started and told")
+    async with make_worker(settings, temporal_client, engine):
+        handle = handle_of(platform, payout_id)
+        assert await handle.result() == {"step": "cancelled", "waiting_on": "nobody", "goes_out_on": None}
+        await replayer.replay_workflow(await histories.keep("PayoutWorkflow.cancelled", handle))
+    assert await rows.all(select(rail_payouts)) == []
+    assert len(letters(temporal_settings)) == already
+    async with rows.uow() as uow:
+        net = await accounts_of(uow, loan_id)
+        assert (net[2000], net[2010]) == (-100_00, 0)
+        assert ledger.reconciled(await ledger.reconcile(uow))

@@ -1,8 +1,8 @@
-"""What each loan was at each close of business, and on which of those days a reversal has shown it to be otherwise."""
+"""What each loan was at each close of business, and on which of those days a correction has shown it to be otherwise."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Date, Integer, String, Uuid
+from sqlalchemy import CheckConstraint, Column, Date, DateTime, Index, Integer, String, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from infra.db.metadata import belongs_to, tenant_table, timestamp
@@ -58,16 +58,39 @@ status_archive = tenant_table(
 """Append-only: one row per loan and day, written by close of business; what was known at that close. The figures are those
 of domain.status_archive.Status."""
 
+loan_corrections = tenant_table(
+    "loan_corrections",
+    Column("loan_id", Uuid, nullable=False),
+    Column("payment_id", Uuid),
+    Column("kind", String(20), nullable=False),
+    Column("since", Date, nullable=False),
+    Column("applied_on", Date, nullable=False),
+    Column("events_through", Integer, nullable=False),
+    Column("restated_through", Date),
+    Column("requested_by", Uuid),
+    timestamp("created_at"),
+    Column("finished_at", DateTime(timezone=True)),
+    belongs_to("loan_id", "loans"),
+    belongs_to("payment_id", "payments"),
+    Index(None, "tenant_id", "loan_id"),
+    CheckConstraint("kind IN ('backdate', 'reversal', 'void', 'refund')", name="kind"),
+    CheckConstraint("since <= applied_on", name="since"),
+)
+"""A correction of a loan's history, and how far its archived days were compared. `since`: the first day that can be
+otherwise by it; `applied_on`: the business date; `events_through`: the number of its last event; `restated_through`: the
+last archived day that was compared, the checkpoint; `finished_at`: when no day was left. A reversal's has the reversal's
+id."""
+
 status_restatements = tenant_table(
     "status_restatements",
-    Column("reversal_id", Uuid, nullable=False),
+    Column("correction_id", Uuid, nullable=False),
     Column("as_of", Date, nullable=False),
     Column("loan_id", Uuid, nullable=False),
     Column("differs", JSONB, nullable=False),
     timestamp("restated_at"),
-    belongs_to("reversal_id", "payment_reversals"),
+    belongs_to("correction_id", "loan_corrections"),
     belongs_to("loan_id", "loans"),
-    key=("reversal_id", "as_of"),
+    key=("correction_id", "as_of"),
 )
-"""Append-only: an archived day of a loan on which, once a payment was reversed, other figures (`differs`: their names) are
-known than were archived. The archive itself stays; what is known now is replayed for whoever asks."""
+"""Append-only: an archived day of a loan on which, once its history was corrected, other figures (`differs`: their names)
+are known than were archived. The archive itself stays; what is known now is replayed for whoever asks."""

@@ -189,14 +189,12 @@ payment_reversals = tenant_table(
     Column("decision_reason", String(2000)),
     Column("applied_on", Date),
     Column("effective_date", Date),
-    Column("events_through", Integer),
     Column("nsf_fee", MinorUnits),
     Column("return_code", String(3)),
     Column("follow_up", String(20)),
     Column("loan_reopened", Boolean),
     Column("autopay_outcome", String(20)),
     Column("autopay_enrolment_id", Uuid),
-    Column("restated_through", Date),
     Column("notice", String(20)),
     timestamp("created_at"),
     timestamp("updated_at"),
@@ -208,19 +206,19 @@ payment_reversals = tenant_table(
         "uq_payment_reversals_open", "tenant_id", "payment_id", unique=True, postgresql_where=text("status <> 'rejected'")
     ),
     Index(None, "tenant_id", "payment_id"),
+    Index("ix_payment_reversals_pending", "tenant_id", "id", postgresql_where=text("status = 'pending_approval'")),
     Index("ix_payment_reversals_autopay", "tenant_id", postgresql_where=text("step = 'autopay'")),
     CheckConstraint("status IN ('pending_approval', 'applied', 'completed', 'rejected')", name="status"),
     CheckConstraint("step IN ('approval', 'autopay', 'snapshots', 'notice', 'done')", name="step"),
     CheckConstraint("(status = 'pending_approval') = (step = 'approval')", name="approval"),
     CheckConstraint("(status IN ('applied', 'completed')) = (applied_on IS NOT NULL)", name="applied"),
-    CheckConstraint("(applied_on IS NULL) = (effective_date IS NULL OR events_through IS NULL)", name="applied_to"),
+    CheckConstraint("(applied_on IS NULL) = (effective_date IS NULL)", name="applied_to"),
     CheckConstraint("decided_by <> requested_by", name="second_person"),
     CheckConstraint("autopay_outcome IN ('none', 'told', 'replanned', 'ended')", name="autopay_outcome"),
     CheckConstraint("notice IN ('sent', 'no_address', 'failed')", name="notice"),
 )
 """A reversal of a payment, from its request on: one a payment that was not rejected, by constraint. `effective_date`: of the
-payment when it was reversed; `events_through`: the number of the last event of the loan's history that reversed it;
-`restated_through`: the last archived day that was compared, the checkpoint of that step."""
+payment when it was reversed. How far its archived days were compared is in the row of `loan_corrections` with its id."""
 
 payouts = tenant_table(
     "payouts",
@@ -238,6 +236,9 @@ payouts = tenant_table(
     Column("approved_on", Date),
     Column("goes_out_on", Date),
     Column("sent_on", Date),
+    Column("cancelled_by", Uuid),
+    Column("cancelled_on", Date),
+    Column("cancel_reason", String(2000)),
     Column("told_at", DateTime(timezone=True)),
     timestamp("created_at"),
     timestamp("updated_at"),
@@ -245,13 +246,15 @@ payouts = tenant_table(
     belongs_to("payment_id", "payments"),
     Index(None, "tenant_id", "loan_id"),
     Index(None, "tenant_id", "payment_id"),
+    Index("ix_payouts_pending", "tenant_id", "id", postgresql_where=text("status = 'pending_approval'")),
     Index("ix_payouts_due", "tenant_id", "goes_out_on", postgresql_where=text("status = 'approved'")),
     CheckConstraint("amount > 0", name="amount"),
     CheckConstraint("kind IN ('refund', 'reimbursement')", name="kind"),
     CheckConstraint("(kind = 'refund') = (payment_id IS NOT NULL)", name="payment"),
-    CheckConstraint("status IN ('pending_approval', 'approved', 'sent', 'rejected')", name="status"),
-    CheckConstraint("(status IN ('approved', 'sent')) = (approved_on IS NOT NULL)", name="approved"),
+    CheckConstraint("status IN ('pending_approval', 'approved', 'sent', 'rejected', 'cancelled')", name="status"),
+    CheckConstraint("(status IN ('approved', 'sent', 'cancelled')) = (approved_on IS NOT NULL)", name="approved"),
     CheckConstraint("(status = 'sent') = (sent_on IS NOT NULL)", name="sent"),
+    CheckConstraint("(status = 'cancelled') = (cancelled_on IS NOT NULL)", name="cancelled"),
     CheckConstraint("decided_by <> requested_by", name="second_person"),
 )
 """Money that goes to a borrower. `decided_by`: the second person, where one was needed, who is never the first.

@@ -52,6 +52,13 @@ async def refunds_of(uow: UnitOfWork, payment_id: UUID) -> set[str]:
     return {str(row["id"]) for row in rows}
 
 
+async def overriding_refunds_of(uow: UnitOfWork, payment_id: UUID) -> set[str]:
+    """The names that the events of a payment's refunds beyond unapplied funds carry: also of those cancelled since."""
+    posted = payouts.c.approved_on.is_not(None)
+    found = select(payouts.c.id).where(payouts.c.payment_id == payment_id, payouts.c.override, posted)
+    return {str(row["id"]) for row in await uow.all(found)}
+
+
 async def _sum(uow: UnitOfWork, of: ColumnElement[bool], but: UUID | None) -> int:
     amount = payouts.c.amount
     total = func.coalesce(func.sum(amount), 0, type_=amount.type).label("total")
