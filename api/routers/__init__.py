@@ -10,6 +10,7 @@ from fastapi import APIRouter
 
 from api.routers import (
     actions,
+    approvals,
     audit,
     auth,
     autopay,
@@ -63,6 +64,7 @@ ROUTERS: list[APIRouter] = [
     payment_batches.router,
     corrections.router,
     reversals.router,
+    approvals.router,
     autopay.router,
     recurring_payments.router,
     dates.router,
