@@ -3,6 +3,8 @@
 Whoever corrects a history writes a row of `loan_corrections` in the same transaction; page by page, each a transaction that
 writes its checkpoint with what it found, its archived days are then compared with the history as it stood with the
 correction's own events. So it does not matter when that is done, how often it is interrupted, or what is recorded meanwhile.
+
+While days are compared no lock is held; what was found is recorded under the locks of the loan, then of the correction.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from domain.status_archive import Status, status_of
 from domain.terms import LoanTerms
 from infra.db.models.archive import loan_corrections
 from infra.db.repositories import status_archive as repository
+from infra.db.repositories.loans import hold_loan
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services.replaying import Amendment, LockedLoan, amended, load_loan, today
@@ -95,23 +98,25 @@ async def foreseen(uow: UnitOfWork, loan: LockedLoan, amendments: Sequence[Amend
 async def restate_page(uow: UnitOfWork, correction_id: UUID, limit: int = DAYS_PER_PAGE) -> bool:
     """Find, among the next `limit` archived days from the correction's first day on, those that are otherwise with it, and
     record them. Returns whether no day is left; again then does nothing. Raises NotFound."""
-    row = await repository.correction(uow, correction_id, lock=True)
+    row = await repository.correction(uow, correction_id)
     if row["finished_at"] is not None:
         return True
-    loan = await load_loan(uow, row["loan_id"])  # no lock: nothing recorded later changes the answer
+    loan = await load_loan(uow, row["loan_id"])  # nothing recorded later changes the answer
     done, through, last_event = row["restated_through"], row["applied_on"], row["events_through"]
     since = row["since"] if done is None else done + timedelta(days=1)
     rows = await repository.archived_days(uow, loan.id, since, through, limit)
     events = surviving([record for record in loan.records if record.number <= last_event])
     activity = await repository.days_of_activity(uow, loan.id, last_event)
     differs = {day.as_of: day.differs for day in _restated(loan.terms, events, rows, activity)}
-    await repository.add_restatements(uow, correction_id, loan.id, differs)
     last = rows[-1]["as_of"] if rows else None
-    if last is None or last >= through:
-        await repository.set_restated(uow, correction_id, last or done, finished=True)
-        return True
-    await repository.set_restated(uow, correction_id, last, finished=False)
-    return False
+    finished = last is None or last >= through
+    await hold_loan(uow, loan.id)  # what is recorded refers to it; before the row, in the order of everybody's locks
+    now = await repository.correction(uow, correction_id, lock=True)
+    if (now["restated_through"], now["finished_at"]) != (done, None):
+        return False  # another worker has recorded this page meanwhile
+    await repository.add_restatements(uow, correction_id, loan.id, differs)
+    await repository.set_restated(uow, correction_id, last or done, finished=finished)
+    return finished
 
 
 def _restated(

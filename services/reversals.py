@@ -177,11 +177,10 @@ async def replan_autopay(uow: UnitOfWork, reversal_id: UUID) -> None:
 async def restate_page(uow: UnitOfWork, reversal_id: UUID, limit: int = restating.DAYS_PER_PAGE) -> bool:
     """Record which of the next `limit` archived days the reversal restates. Returns whether no day is left; again then does
     nothing. Raises NotFound."""
-    row = await repository.reversal(uow, reversal_id, lock=True)
-    if row["step"] != ReversalStep.SNAPSHOTS:
+    if (await repository.reversal(uow, reversal_id))["step"] != ReversalStep.SNAPSHOTS:
         return True
-    done = await restating.restate_page(uow, reversal_id, limit)
-    if done:
+    done = await restating.restate_page(uow, reversal_id, limit)  # takes the loan's lock, which comes before the row's
+    if done and (await repository.reversal(uow, reversal_id, lock=True))["step"] == ReversalStep.SNAPSHOTS:
         await repository.change(uow, reversal_id, **_step(uow, ReversalStep.NOTICE))
     return done
 

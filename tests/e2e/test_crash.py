@@ -254,6 +254,53 @@ async def test_a_worker_killed_while_it_follows_a_reversal_up_does_each_step_onc
         await assert_consistent(uow, loan.loan_id)
 
 
+async def test_a_worker_killed_while_it_restates_days_of_a_backdated_payment_records_each_once(
+    stack: Stack, database: Database, engine: AsyncEngine, make_tenant: MakeTenant
+) -> None:
+    """Killed twice: before it records the days, and before it says that it has."""
+    tenant = await make_tenant(date(2020, 9, 9))
+    rows = Rows(engine, tenant)
+    loan = await rows.borrowed()
+    await advance(lambda _: rows.uow(), tenant, date(2020, 9, 12))
+    async with rows.uow() as uow:
+        paid = await record(uow, RecordPayment(loan.loan_id, 29747, "check"))
+        await uow.commit()
+    await advance(lambda _: rows.uow(), tenant, date(2020, 9, 14))
+    stack.kill("worker")
+    headers = {"Authorization": f"Bearer {await access_token(stack, engine, tenant)}"}
+    url = f"{stack.settings.public_url}/api/v1"
+    body = {"effective_date": "2020-09-10"}
+    async with httpx.AsyncClient(headers=headers, timeout=10) as client:
+        promised = (await client.post(f"{url}/payments/{paid.id}/backdate/preview", json=body)).json()
+        response = await client.post(f"{url}/payments/{paid.id}/backdate", json=body)
+    assert response.status_code == 200, response.text
+
+    for table in ("status_restatements", "loan_corrections"):
+        with held(database, table) as connection:
+            await start(stack, "worker")
+
+            async def reached(connection: Any = connection, table: str = table) -> bool:
+                return await is_waited_for(connection, table)
+
+            await eventually(reached, f"the worker writes to {table}", RECOVERY_SECONDS)
+            stack.kill("worker")
+    await start(stack, "worker")
+
+    async with httpx.AsyncClient(headers=headers, timeout=10) as client:
+
+        async def restated() -> Any:
+            shown = (await client.get(f"{url}/corrections/{response.json()['correction_id']}")).json()
+            return shown if shown["finished_at"] else None
+
+        shown = await eventually(restated, "the days are restated after all", RECOVERY_SECONDS)
+    archive = promised["archive"]
+    assert shown["restated"]["days"] == archive["days"] == 5
+    assert (shown["restated"]["first"], shown["restated"]["last"]) == (archive["first"], archive["last"])
+    assert shown["restated"]["figures"] == [figure["figure"] for figure in archive["figures"]]
+    async with rows.uow() as uow:
+        await assert_consistent(uow, loan.loan_id)
+
+
 async def access_token(stack: Stack, engine: AsyncEngine, tenant: UUID) -> str:
     vault = Vault.of(stack.settings)
     async with Rows(engine, tenant).uow() as uow:

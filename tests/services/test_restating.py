@@ -9,19 +9,20 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from domain.errors import NotFound
+from domain.errors import NotFound, WrongState
 from domain.events import ChargedFee, FeeCharged
 from domain.restatement import ALL_UP_TO, days_to_compare
 from infra.db.models.archive import loan_corrections, status_archive, status_restatements
 from infra.db.models.processes import workflow_intents
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
-from services import corrections, payouts, restating
+from services import corrections, payouts, restating, reversals
 from services.corrections import Corrected
 from services.payouts import Refund
 from services.replaying import apply_event, lock_loan
 from services.status_archive import Basis, status_on
 from tests.services.lending import UowOf, active_loan, advance, assert_consistent, pay
+from tests.services.reversing import UowBy, asked
 
 PAID_ON = date(2020, 10, 7)
 
@@ -169,3 +170,31 @@ def test_a_preview_looks_at_all_days_of_a_year_and_at_a_choice_of_more() -> None
     assert all((day + timedelta(days=1)).day == 1 for day in chosen[100:-100])
     assert len(chosen) < 560
     assert chosen == sorted(set(chosen))
+
+
+async def test_who_decides_a_reversal_whose_days_are_being_restated_is_answered(
+    uow_of: UowOf, uow_by: UowBy, tenant: UUID, loan: tuple[UUID, UUID]
+) -> None:
+    """Locks are taken in one order, loan first: a page that has come to its end waits for the loan and holds nothing."""
+    reversal = await asked(uow_by, loan[1])
+    async with uow_of(tenant) as uow:
+        await reversals.replan_autopay(uow, reversal.id)
+        await uow.commit()
+
+    async def page() -> bool:
+        async with uow_of(tenant) as uow:
+            done = await reversals.restate_page(uow, reversal.id)
+            await uow.commit()
+        return done
+
+    async with uow_of(tenant) as uow:
+        await lock_loan(uow, loan[0])
+        running = asyncio.create_task(page())
+        await asyncio.sleep(1)
+        assert not running.done(), "it waits for the loan"
+        with pytest.raises(WrongState, match="The reversal is applied"):
+            await reversals.approve(uow, loan[1])
+    assert await running
+    async with uow_of(tenant) as uow:
+        days = list(await recorded(uow, reversal.id))
+    assert days == [date(2020, 10, 8) + timedelta(days=n) for n in range(13)], "its own day was archived before it came"

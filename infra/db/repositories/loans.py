@@ -62,6 +62,12 @@ async def loan_rows(uow: UnitOfWork, loan_ids: Sequence[UUID], *, lock: bool) ->
     return await uow.all(statement.with_for_update(of=loans) if lock else statement)
 
 
+async def hold_loan(uow: UnitOfWork, loan_id: UUID) -> None:
+    """Keep a loan's row from being locked by others until this transaction ends, as a row that refers to it does: for who
+    writes such rows and takes other locks too, which come after it. Many hold it at once."""
+    await uow.execute(select(loans.c.id).where(loans.c.id == loan_id).with_for_update(read=True, key_share=True))
+
+
 async def page_of_loans(uow: UnitOfWork, after: UUID | None, limit: int) -> Sequence[RowMapping]:
     """The next loans in the order of their ids, after `after`."""
     statement = _loans_with_terms().order_by(loans.c.id).limit(limit)
