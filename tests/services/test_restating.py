@@ -198,3 +198,23 @@ async def test_who_decides_a_reversal_whose_days_are_being_restated_is_answered(
     async with uow_of(tenant) as uow:
         days = list(await recorded(uow, reversal.id))
     assert days == [date(2020, 10, 8) + timedelta(days=n) for n in range(13)], "its own day was archived before it came"
+
+
+async def test_a_disbursement_that_never_left_is_foreseen_and_restated(uow_of: UowOf, tenant: UUID) -> None:
+    """Its archived days are those of a loan that had not begun."""
+    loan_id = await active_loan(uow_of, tenant)
+    await advance(uow_of, tenant, date(2020, 9, 14))
+    async with uow_of(tenant) as uow:
+        promised = await corrections.preview_void_event(uow, loan_id, 1)
+        done = await corrections.void_event(uow, loan_id, 1, "The wire failed")
+        await uow.commit()
+    assert promised.restatement is not None
+    assert done.id is not None
+    await restate(uow_of, tenant, done.id)
+    async with uow_of(tenant) as uow:
+        found = await recorded(uow, done.id)
+    assert list(found) == [date(2020, 9, day) for day in range(10, 15)]
+    assert promised.restatement.days == 5
+    assert all({"status", "principal_balance"} <= set(names) for names in found.values())
+    (first, *_) = promised.restatement.key_days
+    assert (first.archived.status, first.now.status) == ("active", "boarding")
