@@ -29,14 +29,14 @@ from domain.events import (
 )
 from domain.history import Record, check_void, fresh, replay_corrected, standing, standing_record, surviving
 from domain.journal import Entry
-from domain.loan import state_hash
+from domain.loan import LoanStatus, state_hash
 from domain.replay import check_effective_date, replay
 from domain.restatement import CorrectionKind, Restatement
 from infra.db.repositories import payments as repository
 from infra.db.repositories import payouts
 from infra.db.repositories.periods import open_books
 from infra.db.uow import UnitOfWork
-from services import restating
+from services import autopay, restating
 from services.payments import naming_the_zone
 from services.replaying import Amendment, LockedLoan, amend, amended, load_loan, lock_loan, today
 
@@ -196,9 +196,13 @@ async def carry_out(
     payment_id: UUID | None = None,
     followed_up_as: UUID | None = None,
 ) -> Corrected:
-    """Correct the history of a locked loan as planned, and have its archived days compared: by the process
-    `followed_up_as`, or by one of its own, which starts after commit."""
+    """Correct the history of a locked loan as planned. What follows, its autopay that looks again and the comparison of its
+    archived days, is a step of the process `followed_up_as`; or happens here and by a process that starts after commit."""
     await amend(uow, loan, plan.amendments, reason)
+    if followed_up_as is None:
+        before, after = plan.corrected.correction.before.status, plan.corrected.correction.after.status
+        reopened = before is LoanStatus.PAID_OFF and after is not LoanStatus.PAID_OFF
+        await autopay.replan(uow, loan.id, await today(uow, loan), reopened=reopened)
     correction_id = await restating.begin(
         uow, loan, kind, plan.amendments, payment_id=payment_id, followed_up_as=followed_up_as
     )

@@ -16,13 +16,14 @@ from infra.db.models.archive import loan_corrections, status_archive, status_res
 from infra.db.models.processes import workflow_intents
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
-from services import corrections, payouts, restating, reversals
+from services import autopay, corrections, payouts, restating, reversals
 from services.corrections import Corrected
 from services.payouts import Refund
 from services.replaying import apply_event, lock_loan
 from services.status_archive import Basis, status_on
 from tests.services.lending import UowOf, active_loan, advance, assert_consistent, pay
 from tests.services.reversing import UowBy, asked
+from tests.workflows.platform import Rows
 
 PAID_ON = date(2020, 10, 7)
 
@@ -218,3 +219,28 @@ async def test_a_disbursement_that_never_left_is_foreseen_and_restated(uow_of: U
     assert all({"status", "principal_balance"} <= set(names) for names in found.values())
     (first, *_) = promised.restatement.key_days
     assert (first.archived.status, first.now.status) == ("active", "boarding")
+
+
+@pytest.mark.parametrize("kind", ["refund", "backdate"])
+async def test_the_autopay_of_a_loan_that_owes_an_instalment_again_drafts_it_on_its_date(
+    uow_of: UowOf, tenant: UUID, kind: str
+) -> None:
+    """An instalment paid ahead of its date was none to draft; what corrects that has the autopay look again."""
+    rows = Rows(uow_of(tenant).engine, tenant)
+    borrowed = await rows.borrowed()
+    paid = await pay(uow_of, tenant, borrowed.loan_id, 297_47)
+    async with uow_of(tenant) as uow:
+        enrolment_id = await autopay.enrol(uow, autopay.Enrol(borrowed.loan_id, borrowed.instrument_id))
+        await uow.commit()
+    assert (await rows.enrolment(enrolment_id))["next_process_date"] == date(2020, 11, 9)
+    await advance(uow_of, tenant, date(2020, 9, 11))
+    async with uow_of(tenant) as uow:
+        if kind == "refund":
+            await payouts.refund(uow, Refund(paid.id, 297_47, "paid by mistake", override=True))
+        else:
+            await corrections.backdate(uow, paid.id, date(2020, 9, 10))
+        await uow.commit()
+    due = date(2020, 10, 9) if kind == "refund" else date(2020, 11, 9)
+    assert (await rows.enrolment(enrolment_id))["next_process_date"] == due
+    told = [intent["action"] for intent in await rows.intents(f"autopay/{enrolment_id}")]
+    assert told == ["start", "signal"]
