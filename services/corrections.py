@@ -30,6 +30,7 @@ from domain.events import (
 from domain.history import Record, check_void, fresh, replay_corrected, standing, standing_record, surviving
 from domain.journal import Entry
 from domain.loan import LoanStatus, state_hash
+from domain.payouts import PayoutStatus
 from domain.replay import check_effective_date, replay
 from domain.restatement import CorrectionKind, Restatement
 from infra.db.repositories import payments as repository
@@ -302,8 +303,10 @@ async def _check_no_payout(uow: UnitOfWork, record: Record) -> None:
             return
     if status is not None:
         raise WrongState(
-            f"Event {record.number} is part of payout {name}, which is {status}: what was approved is paid out.",
+            f"Event {record.number} is part of payout {name}, which is {status}: what was approved is paid out, unless the "
+            "payout is cancelled before the rail has it.",
             state=status,
+            allowed=["cancel the payout"] if status == PayoutStatus.APPROVED else [],
             code="part_of_a_payout",
         )
 
