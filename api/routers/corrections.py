@@ -15,11 +15,13 @@ from api.routers.processes import status_url
 from api.schemas.corrections import (
     BackdateRequest,
     CorrectionDone,
+    CorrectionLine,
     CorrectionPreview,
     CorrectionState,
     Equivalence,
     LoanEvent,
     VoidRequest,
+    correction_line_of,
     correction_of,
     preview_of,
     restated_of,
@@ -81,6 +83,15 @@ async def preview_void_loan_event(loan_id: UUID, number: EventNumber, caller: Ad
     """What voiding would change. Writes nothing."""
     async with caller.uow() as uow:
         return preview_of(await service.preview_void_event(uow, loan_id, number))
+
+
+@router.get("/loans/{loan_id}/corrections")
+async def list_loan_corrections(loan_id: UUID, caller: Viewer, paging: Paging) -> Page[CorrectionLine]:
+    """What was corrected in a loan's history, the newest first, and which archived days each restates."""
+    async with caller.uow() as uow:
+        await uow.one(loan_owner(loan_id), "loan")
+        rows = await uow.all(correction_queries.corrections_of_loan(loan_id, paging.after, paging.limit))
+    return make_page(rows, paging, correction_line_of)
 
 
 @router.get("/corrections/{correction_id}")

@@ -101,17 +101,22 @@ class CorrectionDone(LoanCorrection):
     ui_url: str | None = Field(description="the workflow in Temporal's UI")
 
 
-class Restated(Schema):
-    """The archived days on which other figures are known now. The archive stays as it was written; the status of such a day
-    with the basis `restated` says what is known now."""
+class RestatedDays(Schema):
+    """How many archived days a correction restates, from when to when."""
 
     days: int
     first: Date | None
     last: Date | None
+
+
+class Restated(RestatedDays):
+    """The archived days on which other figures are known now. The archive stays as it was written; the status of such a day
+    with the basis `restated` says what is known now."""
+
     figures: list[str] = Field(description="names of figures of the status", examples=[["days_past_due"]])
 
 
-class CorrectionState(Schema):
+class CorrectionLine(Schema):
     """A correction of a loan's history, and how far its archived days were compared."""
 
     id: UUID
@@ -125,6 +130,12 @@ class CorrectionState(Schema):
     created_at: datetime
     restated_through: Date | None = Field(description="the last archived day that was compared")
     finished_at: datetime | None = Field(description="when no day was left to compare")
+    restated: RestatedDays
+
+
+class CorrectionState(CorrectionLine):
+    """A correction, and the figures of the archived days that it restates."""
+
     restated: Restated
 
 
@@ -155,6 +166,13 @@ def _values(corrected: Corrected) -> dict[str, Any]:
     change = corrected.correction
     before, after = _figures(change.before), _figures(change.after)
     return {"loan_id": corrected.loan_id, "before": before, "after": after, **changes_of(change, corrected.postings)}
+
+
+def correction_line_of(row: RowMapping) -> CorrectionLine:
+    """A correction of a list, from its row with the counts of its restated days."""
+    names = [name for name in CorrectionLine.model_fields if name != "restated"]
+    days = RestatedDays(**{name: row[name] for name in RestatedDays.model_fields})
+    return CorrectionLine(**{name: row[name] for name in names}, restated=days)
 
 
 def restated_of(days: RowMapping, figures: Sequence[RowMapping]) -> Restated:

@@ -116,6 +116,10 @@ class TestBackdate:
         assert (shown["kind"], shown["since"], shown["applied_on"]) == ("backdate", "2020-10-09", "2020-11-03")
         assert shown["restated"]["days"] == promised["archive"]["days"] == 26
         assert shown["finished_at"] is not None
+        (line,) = (await loan_officer.get(f"/api/v1/loans/{loan_id}/corrections")).json()["items"]
+        figures = shown["restated"].pop("figures")
+        assert line == shown
+        assert "principal_balance" in figures
         process = (await loan_officer.get(done["status_url"])).json()
         assert process["workflow_type"] == "RestatementWorkflow"
 

@@ -257,7 +257,14 @@ async def test_everything_at_once_on_one_loan(
         assert (await equivalence(uow, UUID(target.ids["loan"]))).equal
 
 
-LISTS = ("/payments", "/loans/{loan}/payments", "/loans/{loan}/payouts", "/loans/{loan}/events", "/approvals")
+LISTS = (
+    "/payments",
+    "/loans/{loan}/payments",
+    "/loans/{loan}/payouts",
+    "/loans/{loan}/events",
+    "/loans/{loan}/corrections",
+    "/approvals",
+)
 QUERIES: list[tuple[str, str]] = [
     ("limit", "0"),
     ("limit", "-1"),
