@@ -234,6 +234,10 @@ class TestWhatACorrectionChanges:
         (fee,) = found.fees
         assert fee.before is not None
         assert (fee.before.key, fee.after) == ("late_fee:2020-10-09", None)
+        bill = found.instalments[0]
+        assert bill.before is not None
+        assert bill.after is not None
+        assert (bill.before.number, bill.before.paid_on, bill.after.paid_on) == (1, date(2020, 11, 9), date(2020, 10, 9))
         paid_later = [change.after for change in found.allocations if change.after is not None]
         assert [allocation.payment_id for allocation in paid_later] == ["a", "b"]
         kinds = [(entry.key, entry.kind) for entry in found.entries if entry.kind is not EntryKind.ACCRUAL]

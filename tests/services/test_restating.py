@@ -11,7 +11,6 @@ from sqlalchemy import select
 
 from domain.errors import NotFound, WrongState
 from domain.events import ChargedFee, FeeCharged
-from domain.restatement import ALL_UP_TO, days_to_compare
 from infra.db.models.archive import loan_corrections, status_archive, status_restatements
 from infra.db.models.processes import workflow_intents
 from infra.db.uow import UnitOfWork
@@ -161,16 +160,6 @@ async def test_a_loan_without_archived_days_has_none_to_restate(uow_of: UowOf, t
         assert await recorded(uow, done.id) == {}
         with pytest.raises(NotFound, match="correction"):
             await restating.restate_page(uow, new_id())
-
-
-def test_a_preview_looks_at_all_days_of_a_year_and_at_a_choice_of_more() -> None:
-    days = [date(2020, 9, 9) + timedelta(days=n) for n in range(10_958)]
-    assert days_to_compare(days[:ALL_UP_TO]) == days[:ALL_UP_TO]
-    chosen = days_to_compare(days)
-    assert (chosen[:100], chosen[-100:]) == (days[:100], days[-100:])
-    assert all((day + timedelta(days=1)).day == 1 for day in chosen[100:-100])
-    assert len(chosen) < 560
-    assert chosen == sorted(set(chosen))
 
 
 async def test_who_decides_a_reversal_whose_days_are_being_restated_is_answered(
