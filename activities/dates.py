@@ -28,7 +28,9 @@ from infra.temporal import RPC_TIMEOUT
 from services import autopay, close_of_business, cutoffs, dates, payouts, returns
 
 PAGE: Final = 500
+_TOLD_AT_ONCE: Final = 20  # more would wait for each other at the server, until the first of them are given up
 _WATCH_SECONDS: Final = 2.0
+_LONGEST_WATCH_SECONDS: Final = 60.0
 _BEAT_SECONDS: Final = 5.0
 _PAUSES: Final = (0.03, 0.05, 0.1, 0.2)
 
@@ -144,11 +146,17 @@ class DateActivities:
         """Tell each workflow of a kind with something to do on this date to look again. One that has not started yet needs
         no telling: it looks when it starts."""
         after: UUID | None = None
+        slots = asyncio.Semaphore(_TOLD_AT_ONCE)
+
+        async def tell(row_id: UUID) -> None:
+            async with slots:
+                await self._tell(waker.workflow_id(row_id), waker.signal)
+            _alive()
+
         while True:
             async with step(self._engine, request.tenant_id) as uow:
                 page = await waker.acting(uow, request.business_date, after, PAGE)
-            await asyncio.gather(*(self._tell(waker.workflow_id(row_id), waker.signal) for row_id in page))
-            _alive()
+            await asyncio.gather(*(tell(row_id) for row_id in page))
             if len(page) < PAGE:
                 return
             after = page[-1]
@@ -162,8 +170,10 @@ class DateActivities:
                 raise
 
     async def _watch(self, request: BusinessDay) -> Pending:
-        """Look until nothing is pending, or a cutoff can be run, or for a moment."""
-        until = time.monotonic() + _WATCH_SECONDS
+        """Look until nothing is pending, or a cutoff can be run, or nothing has come to its end for a moment: those who are
+        at work are not woken again, which would only be more work."""
+        latest = time.monotonic() + _LONGEST_WATCH_SECONDS
+        until, fewest = time.monotonic() + _WATCH_SECONDS, None
         pauses = iter(_PAUSES)
         while True:
             await asyncio.sleep(next(pauses, _PAUSES[-1]))
@@ -172,6 +182,8 @@ class DateActivities:
                 found = await cutoffs.to_run(uow, request.business_date) if pending else None
             if found is not None:
                 return Pending(pending, DueCutoff(found["id"], found["business_date"], found["number"]))
+            if fewest is None or pending < fewest:
+                until, fewest = min(latest, time.monotonic() + _WATCH_SECONDS), pending
             if not pending or time.monotonic() > until:
                 return Pending(pending)
             _alive()
