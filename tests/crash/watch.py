@@ -6,6 +6,7 @@ is a file in `points`, named after it: whoever comes there takes the file away a
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -17,13 +18,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.db.uow import UnitOfWork
-from infra.rails import sandbox
 from services.intents import Delivery
 
 ACKNOWLEDGED: Final = "acknowledged by the rail"
 DELIVERED: Final = "intent delivered"
 DELIVERY: Final = "delivery of an intent"
 DIED: Final = 137
+_TAKES_DRAFTS: Final = (
+    ("infra.rails.sandbox", "accept"),
+    ("infra.rails.sandbox", "SandboxRail.hand_over"),
+    ("infra.rails.nacha", "NachaRail.hand_over"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ def call(watch: Watch, what: str, key: str) -> Iterator[None]:
 
 def install(watch: Watch) -> None:
     """Watch this process: its commits, what the rail acknowledges, the intents it delivers."""
-    commit, accept, deliver = UnitOfWork.commit, sandbox.accept, Delivery._one
+    commit, deliver = UnitOfWork.commit, Delivery._one
 
     async def watched_commit(self: UnitOfWork) -> None:
         current = _CALL.get()
@@ -124,11 +129,6 @@ def install(watch: Watch) -> None:
             watch.write(*current, "commit")
             watch.come_to(after_commit(current[0]))
 
-    async def watched_accept(*args: Any) -> Any:
-        reference = await accept(*args)
-        watch.come_to(ACKNOWLEDGED)
-        return reference
-
     async def watched_delivery(self: Delivery, row: Any) -> Any:
         watch.write(DELIVERY, str(row["id"]), "begin")
         outcome = await deliver(self, row)
@@ -137,8 +137,30 @@ def install(watch: Watch) -> None:
         return outcome
 
     UnitOfWork.commit = watched_commit  # type: ignore[method-assign]
-    sandbox.accept = watched_accept
     Delivery._one = watched_delivery  # type: ignore[method-assign]
+    for module, name in _TAKES_DRAFTS:
+        _watch_rail(watch, module, name)
+
+
+def _watch_rail(watch: Watch, module: str, name: str) -> None:
+    """What this returns is the rail's acknowledgement. A rail that is not there is none."""
+    try:
+        owner: Any = importlib.import_module(module)
+    except ModuleNotFoundError:
+        return
+    *path, last = name.split(".")
+    for part in path:
+        owner = getattr(owner, part, None)
+    take = getattr(owner, last, None)
+    if take is None:
+        return
+
+    async def watched(*args: Any) -> Any:
+        acknowledgement = await take(*args)
+        watch.come_to(ACKNOWLEDGED)
+        return acknowledgement
+
+    setattr(owner, last, watched)
 
 
 def watch_of_home() -> Watch:
