@@ -83,7 +83,9 @@ class Rows:
 
     async def drafts(self, enrolment_id: UUID) -> Sequence[RowMapping]:
         table = autopay_drafts
-        return await self.all(select(table).where(table.c.enrolment_id == enrolment_id).order_by(table.c.process_date))
+        return await self.all(
+            select(table).where(table.c.enrolment_id == enrolment_id).order_by(table.c.process_date, table.c.attempt)
+        )
 
     async def payments(self, loan_id: UUID) -> Sequence[RowMapping]:
         return await self.all(select(payments).where(payments.c.loan_id == loan_id).order_by(payments.c.effective_date))
