@@ -12,6 +12,7 @@ from api import errors
 from api.guard import Guard, Metrics
 from api.openapi import document
 from api.routers import ROUTERS, health
+from api.turns import Turns
 from infra.clock import Clock, utc_now
 from infra.crypto import Vault
 from infra.db.engine import app_engine, dispatch_engine
@@ -57,6 +58,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     app.state.settings = chosen
     app.state.clock = clock
     app.state.metrics = Metrics()
+    app.state.turns = Turns()
     app.state.notifier = Notifier(chosen)
     errors.install(app)
     app.add_middleware(Guard, metrics=app.state.metrics)

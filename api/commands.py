@@ -52,6 +52,12 @@ async def execute(request: Request, caller: Caller, action: Action, *, status: i
     Raises: InvalidInput when the key is malformed, or was used for another request; InFlight when the same key is being
         carried out right now; whatever `action` raises, and then nothing was written.
     """
+    loan = request.path_params.get("loan_id")
+    async with request.app.state.turns.of(None if loan is None else (caller.tenant_id, str(loan))):
+        return await _carry_out(request, caller, action, status)
+
+
+async def _carry_out(request: Request, caller: Caller, action: Action, status: int) -> Response:
     key = _key(request)
     async with caller.uow() as uow:
         if key is None:

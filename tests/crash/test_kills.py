@@ -34,7 +34,7 @@ from tests.workflows.platform import eventually
 
 pytestmark = [
     pytest.mark.skipif(locate_temporal() is None, reason="no Temporal: run `python -m standalone.binaries`"),
-    pytest.mark.timeout(either(300, 3600)),
+    pytest.mark.timeout(either(600, 3600)),
 ]
 
 LENDERS = either(2, 3)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.money import format_amount
@@ -22,6 +22,7 @@ from infra.db.models.processes import payment_reversals
 from infra.db.models.servicing import payments
 from infra.ids import new_id
 from infra.settings import Settings
+from services.replaying import lock_loan
 from standalone.binaries import locate_temporal
 from standalone.stack import Stack
 from tests.api.lending import EXAMPLE_TERMS, make_borrower, make_loan, make_program
@@ -29,10 +30,11 @@ from tests.conftest import Database, MakeTenant, drop_pending_intents
 from tests.crash.budget import chance, either
 from tests.crash.lender import Lender
 from tests.services.lending import assert_consistent
+from tests.workflows.platform import eventually
 
 pytestmark = [
     pytest.mark.skipif(locate_temporal() is None, reason="no Temporal: run `python -m standalone.binaries`"),
-    pytest.mark.timeout(either(300, 5400)),
+    pytest.mark.timeout(either(600, 5400)),
 ]
 
 CLIENTS = 100
@@ -176,6 +178,26 @@ async def test_fifty_identical_requests_are_one_payment(lender: Lender, program:
             assert statuses == {201: 1, 200: 49}
         assert len({answer.json()["id"] for answer in answers if answer.is_success}) == 1
         await assert_sums(lender, loan_id, [50_00])
+
+
+async def test_a_loan_that_is_held_keeps_nobody_else_waiting(lender: Lender, program: dict[str, str]) -> None:
+    """However many wait for one loan, there is a connection for the payment of another."""
+    async with lender.staff() as client, lender.uow() as holding:
+        held, other = await loan_of(client, program), await loan_of(client, program)
+        await lock_loan(holding, held)
+        posts = [client.post(f"/api/v1/loans/{held}/payments", json=body_of(1_00)) for _ in range(30)]
+        waiting = [asyncio.create_task(post) for post in posts]
+        await eventually(lambda: _somebody_waits(lender), "a payment waits for the loan")
+        paid = await client.post(f"/api/v1/loans/{other}/payments", json=body_of(2_00), timeout=15)
+        assert paid.status_code == 201, paid.text
+        assert not any(task.done() for task in waiting)
+        await holding.commit()
+        assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {201}
+
+
+async def _somebody_waits(lender: Lender) -> bool:
+    async with lender.uow() as uow:
+        return (await uow.execute(text("SELECT 1 FROM pg_locks WHERE NOT granted"))).first() is not None
 
 
 async def _pay_one_by_one(client: httpx.AsyncClient, loan_id: UUID, random: Random) -> list[tuple[Any, int]]:
