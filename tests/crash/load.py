@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from random import Random
 from typing import Any, Final
@@ -21,6 +21,7 @@ from tests.api.lending import EXAMPLE_TERMS, make_borrower, make_loan, make_prog
 from tests.api.paying import WITH_NUMBER, path_of
 from tests.crash.lender import Lender
 from tests.crash.watched_api import CALL
+from tests.domain.ach_files import ORIGINATOR
 from tests.workflows.platform import eventually
 
 OPENED: Final = date(2020, 10, 5)
@@ -50,11 +51,13 @@ class Asked:
 
 @dataclass(slots=True)
 class Load:
-    """A lender under load. `heard`: the answers by status, "no answer" too; `tasks`: what is under way."""
+    """A lender under load. `by_file`: its drafts go to the bank as files; `heard`: the answers by status, and what was no
+    answer; `tasks`: what is under way."""
 
     lender: Lender
     client: httpx.AsyncClient
     random: Random
+    by_file: bool = False
     paying: list[UUID] = field(default_factory=list)
     drafted: list[tuple[UUID, UUID]] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
@@ -66,6 +69,10 @@ class Load:
 
     async def prepare(self, days: int, paying: int = 3) -> None:
         """Loans to pay by hand, and a loan to draft for each banking day to come, with an account to draft it from."""
+        if self.by_file:
+            rail = {"rail": "nacha", "cutoff_time": "16:00", "originator": asdict(ORIGINATOR)}
+            chosen = await self.client.put("/api/v1/tenant/rail", json=rail)
+            assert chosen.status_code == 200, chosen.text
         program = await make_program(self.client, {**EXAMPLE_TERMS, "nsf_fee": "25.00"})
         body = {"program_id": program, "origination_date": "2020-09-09"}
         firsts = [date(2020, 10, 9)] * paying + [banking_day(number) for number in range(1, days + 1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter
 from datetime import date
 from decimal import Decimal
@@ -18,9 +19,11 @@ from infra.db.models.processes import (
     rail_transfers,
     workflow_intents,
 )
+from infra.db.models.rails import rail_entries, rail_files
 from infra.db.models.servicing import instalments, loan_events, loans, payments
 from infra.db.models.tenancy import audit_log, date_advances
 from infra.db.models.webhooks import webhook_events
+from infra.storage import ObjectStore
 from tests.crash.load import Load, banking_day
 from tests.crash.watch import DELIVERY, Entry
 from tests.services.lending import assert_consistent
@@ -90,23 +93,42 @@ async def assert_reversals(load: Load) -> None:
 
 
 async def assert_drafts(load: Load) -> None:
-    """Each due date of an enrolled loan that has come is drafted once: one row, one transfer of the rail, one payment, and
-    the instalment is paid."""
+    """Each due date of an enrolled loan that has come is drafted once: one row, one entry for the rail, one payment, and the
+    instalment is paid."""
     through = banking_day(load.day)
     drafts = await load.lender.all(select(autopay_drafts))
-    transfers = {row["draft_id"]: row for row in await load.lender.all(select(rail_transfers))}
-    assert transfers.keys() == {draft["id"] for draft in drafts}
+    entries = {row["draft_id"]: row for row in await load.lender.all(select(rail_entries))}
+    assert entries.keys() == {draft["id"] for draft in drafts}
+    had = await _in_files(load) if load.by_file else await _in_the_table(load)
+    assert had == Counter(row["amount"] for row in entries.values())
     taken = await load.lender.all(select(payments).where(payments.c.source == "autopay"))
     assert Counter(row["id"] for row in taken) == Counter(draft["payment_id"] for draft in drafts)
     amounts = {row["id"]: row["amount"] for row in taken}
     for draft in drafts:
-        assert draft["amount"] == transfers[draft["id"]]["amount"] == amounts[draft["payment_id"]] > 0
+        assert draft["amount"] == entries[draft["id"]]["amount"] == amounts[draft["payment_id"]] > 0
         assert draft["status"] in ("sent", "settled")
     for number, (loan_id, _) in enumerate(load.drafted[: load.enrolled], 1):
         firsts = [banking_day(number)] if banking_day(number) <= through else []
         dates = sorted(draft["process_date"] for draft in drafts if draft["loan_id"] == loan_id)
         assert dates[:1] == firsts, (loan_id, dates)
         assert len(dates) == await _dues(load, loan_id, through), (loan_id, dates)
+
+
+async def _in_the_table(load: Load) -> Counter[int]:
+    """The amounts that the sandbox's bank was given."""
+    return Counter(row["amount"] for row in await load.lender.all(select(rail_transfers)))
+
+
+async def _in_files(load: Load) -> Counter[int]:
+    """The amounts in the files that lie in the store for the bank, which are those that are made again from the rows."""
+    store, amounts = ObjectStore(load.lender.settings), Counter[int]()
+    for row in await load.lender.all(select(rail_files)):
+        content = await store.get(row["storage_key"])
+        assert hashlib.sha256(content).hexdigest() == row["sha256"], row["name"]
+        made_again = await load.client.get(f"/api/v1/rail/files/{row['id']}/content")
+        assert made_again.content == content, row["name"]
+        amounts.update(int(line[29:39]) for line in content.decode().splitlines() if line.startswith("6"))
+    return amounts
 
 
 async def _dues(load: Load, loan_id: Any, through: date) -> int:

@@ -1,8 +1,9 @@
 """kill -9 of the API, the worker, Temporal and PostgreSQL, at every named point and at moments nobody chose, while payments
 are recorded and reversed and autopays draft: none is lost, none doubled, the books balance, and all is done a minute later.
 
-The platform is a real and durable one. A calm turn first shows which steps there are; each is then killed before its
-commit and after it, and so is what comes after the rail's acknowledgement, and after a workflow was started.
+The platform is a real and durable one; one of its lenders sends its drafts as files. A calm turn first shows which steps
+there are; each is then killed before its commit and after it, and so is what comes after a rail's acknowledgement, and after
+a workflow was started.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from tests.crash.budget import SOAKING, chance, either
 from tests.crash.killer import VICTIMS, Killer, WatchedStack
 from tests.crash.lender import Lender
 from tests.crash.load import OPENED, Load
-from tests.crash.watch import ACKNOWLEDGED, DELIVERED, after_commit, before_commit
+from tests.crash.watch import ACKNOWLEDGED, DELIVERED, STORED, after_commit, before_commit
 from tests.e2e.home import temporary_directory
 from tests.workflows.platform import eventually
 
@@ -42,7 +43,9 @@ DAYS = either(6, 24)
 PAYMENTS = either(40, 200)
 FINISHED_SECONDS = 60.0
 PAYING = "POST /api/v1/loans/{id}/payments"
-SHORT = (before_commit(PAYING), after_commit(PAYING), ACKNOWLEDGED)
+BY_FILE = 1
+"""Which of the lenders sends its drafts as files."""
+SHORT = (before_commit(PAYING), after_commit(PAYING), ACKNOWLEDGED, STORED)
 """The points of the short run, beside one that is drawn."""
 
 
@@ -69,7 +72,7 @@ async def loads(stack: WatchedStack, engine: AsyncEngine) -> AsyncIterator[list[
             wanted = CreateTenant(f"lender-{number}", "Lender", "America/New_York", BusinessMode.SANDBOX, OPENED)
             lender = Lender.of(stack.settings, engine, await create_tenant(owner, wanted))
             client = await clients.enter_async_context(lender.staff(Role.ADMIN, at_once=50))
-            result.append(Load(lender, client, random))
+            result.append(Load(lender, client, random, by_file=number == BY_FILE))
         await asyncio.gather(*(load.prepare(DAYS) for load in result))
         yield result
     await owner.dispose()
@@ -81,7 +84,7 @@ async def test_whatever_is_killed_nothing_is_lost_and_nothing_doubled(stack: Wat
     kills = which(points, random)
     each = -(-PAYMENTS // len(kills))
     for turn, victim in enumerate(kills):
-        lender = loads[turn % LENDERS]
+        lender = loads[{ACKNOWLEDGED: 0, STORED: BY_FILE}.get(str(victim), turn % LENDERS)]
         await lender.day_is_over()
         if isinstance(victim, str):
             stack.watch.arm(victim)
@@ -113,7 +116,7 @@ async def steps_of_a_calm_turn(stack: WatchedStack, load: Load) -> list[str]:
     await all_is_done([load], time.monotonic())
     steps = sorted({entry.what for entry in stack.watch.entries() if entry.event == "commit"})
     assert PAYING in steps
-    return [ACKNOWLEDGED, DELIVERED, *(point(step) for step in steps for point in (before_commit, after_commit))]
+    return [ACKNOWLEDGED, STORED, DELIVERED, *(point(step) for step in steps for point in (before_commit, after_commit))]
 
 
 def which(points: list[str], random: Random) -> list[str | tuple[str, ...]]:

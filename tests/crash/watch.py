@@ -6,11 +6,10 @@ is a file in `points`, named after it: whoever comes there takes the file away a
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
@@ -18,17 +17,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.db.uow import UnitOfWork
+from infra.rails import Batch
+from infra.rails.nacha import NachaRail
+from infra.rails.sandbox import SandboxRail
 from services.intents import Delivery
 
-ACKNOWLEDGED: Final = "acknowledged by the rail"
+ACKNOWLEDGED: Final = "drafts acknowledged by the sandbox's bank"
+STORED: Final = "drafts stored as a file for the bank"
 DELIVERED: Final = "intent delivered"
 DELIVERY: Final = "delivery of an intent"
 DIED: Final = 137
-_TAKES_DRAFTS: Final = (
-    ("infra.rails.sandbox", "accept"),
-    ("infra.rails.sandbox", "SandboxRail.hand_over"),
-    ("infra.rails.nacha", "NachaRail.hand_over"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,29 +136,19 @@ def install(watch: Watch) -> None:
 
     UnitOfWork.commit = watched_commit  # type: ignore[method-assign]
     Delivery._one = watched_delivery  # type: ignore[method-assign]
-    for module, name in _TAKES_DRAFTS:
-        _watch_rail(watch, module, name)
+    SandboxRail.hand_over = _acknowledging(watch, SandboxRail.hand_over, ACKNOWLEDGED)  # type: ignore[method-assign]
+    NachaRail.hand_over = _acknowledging(watch, NachaRail.hand_over, STORED)  # type: ignore[method-assign]
 
 
-def _watch_rail(watch: Watch, module: str, name: str) -> None:
-    """What this returns is the rail's acknowledgement. A rail that is not there is none."""
-    try:
-        owner: Any = importlib.import_module(module)
-    except ModuleNotFoundError:
-        return
-    *path, last = name.split(".")
-    for part in path:
-        owner = getattr(owner, part, None)
-    take = getattr(owner, last, None)
-    if take is None:
-        return
+def _acknowledging(watch: Watch, hand_over: Callable[..., Awaitable[Any]], point: str) -> Callable[..., Awaitable[Any]]:
+    """What a rail's `hand_over` returns is its acknowledgement; then comes the point."""
 
-    async def watched(*args: Any) -> Any:
-        acknowledgement = await take(*args)
-        watch.come_to(ACKNOWLEDGED)
+    async def watched(rail: Any, batch: Batch) -> Any:
+        acknowledgement = await hand_over(rail, batch)
+        watch.come_to(point)
         return acknowledgement
 
-    setattr(owner, last, watched)
+    return watched
 
 
 def watch_of_home() -> Watch:
