@@ -258,9 +258,9 @@ def event_from_dict(kind: EventKind | str, data: Mapping[str, Any]) -> EventBody
 
     Raises InvalidInput naming the field that is absent or not of the documented form, or `/kind`.
     """
-    if kind not in list(EventKind):
+    form = _FORMS_BY_NAME.get(kind)
+    if form is None:
         raise InvalidInput.at("/kind", f"must be one of {', '.join(EventKind)}")
-    form = FORMS[EventKind(kind)]
     values = {
         name: None if field.optional and data.get(name) is None else field.read(data, name)
         for name, field in form.fields.items()
@@ -398,4 +398,5 @@ FORMS: Final[dict[EventKind, Form]] = {
     )
 }
 
+_FORMS_BY_NAME: Final[dict[str, Form]] = {str(kind): form for kind, form in FORMS.items()}
 FORMS_BY_BODY: Final[dict[type, Form]] = {form.body: form for form in FORMS.values()}

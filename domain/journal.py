@@ -147,6 +147,24 @@ def to_post(
     return result
 
 
+def additions(implied: Iterable[Entry], posted: Iterable[Entry]) -> list[Entry] | None:
+    """What to post where what is posted is what an earlier replay implied: the entries of new keys. None when one that was
+    posted is no longer implied, or otherwise: then `corrections` says what to post.
+
+    Both as replays give them, each key once.
+    """
+    stands = {entry.key: entry for entry in posted if entry.transfers}
+    result = []
+    for entry in implied:
+        if entry.transfers:
+            old = stands.pop(entry.key, None)
+            if old is None:
+                result.append(entry)
+            elif old != entry:
+                return None
+    return None if stands else result
+
+
 def accrual_corrections(
     implied: Mapping[date, int], posted: Mapping[date, int], business_date: date, series: Series = Series.OWN
 ) -> list[Entry]:

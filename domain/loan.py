@@ -232,9 +232,23 @@ def state_hash(state: LoanState) -> str:
     A state holds no id and no recording time, so two loans with the same surviving events have the same hash.
     """
     said = {name: getattr(state, name) for name in _SAID}
-    said["instalments"] = [row._asdict() for row in state.instalments]
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"), default=_canonical)
+    said["instalments"] = []
+    # most of it is instalments, and this is done twice for each payment: written out, they take a third of the time
+    rows = ",".join([_canonical_row(row) for row in state.instalments])
+    text = _ENCODER.encode(said).replace('"instalments":[]', f'"instalments":[{rows}]', 1)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _canonical_row(row: Instalment) -> str:
+    """An instalment as JSON, its fields in the order of their names."""
+    paid_on = "null" if row.paid_on is None else f'"{row.paid_on.isoformat()}"'
+    return (
+        f'{{"due_date":"{row.due_date.isoformat()}","fees":{row.fees},"fees_paid":{row.fees_paid},"interest":{row.interest},'
+        f'"interest_paid":{row.interest_paid},"interest_waived":{row.interest_waived},"number":{row.number},'
+        f'"paid_on":{paid_on},"payment":{row.payment},"period_start":"{row.period_start.isoformat()}",'
+        f'"principal":{row.principal},"principal_paid":{row.principal_paid},"prior_interest":{row.prior_interest},'
+        f'"status":"{row.status.value}"}}'
+    )
 
 
 _SAID: Final = tuple(LoanState.__annotations__)
@@ -248,3 +262,6 @@ def _canonical(value: object) -> object:
     if isinstance(value, Fraction):
         return f"{value.numerator}/{value.denominator}"
     return {name: getattr(value, name) for name in _PARTS[type(value)]}
+
+
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_canonical)

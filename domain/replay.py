@@ -119,7 +119,7 @@ def in_order(events: Iterable[Event]) -> list[Event]:
 def begin(terms: LoanTerms, events: list[Event]) -> Fold:
     """A replay in which nothing has happened yet. `events` are all that will; those which cannot be are refused here."""
     book = Book(terms, method_of(terms.program.interest_method), contract(terms).plan, Rates(terms.annual_rate))
-    return Fold(book, _payment_amounts(events))
+    return Fold(book, payment_amounts(events))
 
 
 def take(fold: Fold, event: Event) -> None:
@@ -127,26 +127,26 @@ def take(fold: Fold, event: Event) -> None:
     _HANDLERS[type(event.body)](fold, event.body, event.effective_date)
 
 
-def close(fold: Fold, as_of: date, earned_before: int = 0) -> Replay:
+def close(fold: Fold, as_of: date, before: int = 0) -> Replay:
     """The loan at the close of `as_of`, when nothing more happens until then; later events may still be taken.
 
-    `earned_before`: interest (minor units) earned at the close of the day before.
+    `before`: interest (minor units) earned at the close of the day before.
     """
     fold.pass_to(as_of)
     fold.accruals.settle(fold.book, as_of)
-    today = 0 if fold.book.opened_on == as_of else earned(fold.book, as_of) - earned_before
+    today = 0 if fold.book.opened_on == as_of else earned(fold.book, as_of) - before
     today -= sum(back.interest for back in fold.chargebacks.values() if back.effective_date == as_of)
     return Replay(
         state=state_of(seen(fold.book, as_of), as_of, fold.delinquency),
-        allocations=fold.allocations,
+        allocations=dict(fold.allocations),
         entries=tuple(fold.entries),
         accruals=_earning(fold.accruals.months),
         accrued_today=today,
         memo_accruals=_earning(fold.accruals.memo),
         charged_off_accruals=_earning(fold.accruals.charged_off),
-        applications=fold.applications,
-        waivers=fold.waivers,
-        chargebacks=fold.chargebacks,
+        applications=dict(fold.applications),
+        waivers=dict(fold.waivers),
+        chargebacks=dict(fold.chargebacks),
     )
 
 
@@ -225,7 +225,7 @@ def _earning(months: dict[date, int]) -> dict[date, int]:
     return {month: amount for month, amount in months.items() if amount}
 
 
-def _payment_amounts(events: list[Event]) -> dict[str, int]:
+def payment_amounts(events: list[Event]) -> dict[str, int]:
     """Amounts by payment id. Raises InvalidInput for an id twice, an amount that is not positive, or one of which more is
     withheld."""
     amounts: dict[str, int] = {}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import fields, replace
+from datetime import date, timedelta
+from fractions import Fraction
 from random import Random
 
 from domain.chart import Account, AccountKind
@@ -20,8 +23,9 @@ from domain.events import (
     Reimbursed,
     ReimbursementSent,
 )
+from domain.going_on import GoingOn
 from domain.journal import EntryKind, corrections, to_post
-from domain.loan import LoanStatus, state_hash
+from domain.loan import Fee, LoanStatus, PayoffQuote, state_hash
 from domain.program import Component
 from domain.replay import Replay, begin, close, in_order, replay, take
 from tests.properties.life import Change, Life
@@ -155,6 +159,27 @@ def replays(life: Life, random: Random) -> None:
     assert replay(life.terms, fresh, life.today) == life.result
 
 
+def hashed(life: Life) -> None:
+    """The fingerprint of a state is that of its JSON, with sorted names and nothing between them."""
+    state = life.result.state
+    said: dict[str, object] = {field.name: getattr(state, field.name) for field in fields(state)}
+    said["instalments"] = [row._asdict() for row in state.instalments]
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"), default=_as_json)
+    assert state_hash(state) == hashlib.sha256(text.encode()).hexdigest()
+
+
+def _as_json(value: object) -> object:
+    match value:
+        case date():
+            return value.isoformat()
+        case Fraction(numerator=numerator, denominator=denominator):
+            return f"{numerator}/{denominator}"
+        case Fee() | PayoffQuote():
+            return {field.name: getattr(value, field.name) for field in fields(value)}
+        case _:
+            raise TypeError(type(value))
+
+
 def watched(life: Life, random: Random) -> None:
     """Looking at the loan on any days, with all that is shown then, changes nothing of what comes."""
     events = in_order(life.events)
@@ -170,6 +195,17 @@ def watched(life: Life, random: Random) -> None:
         close(fold, day)
     seen = close(fold, life.today)
     assert replace(seen, accrued_today=life.result.accrued_today) == life.result
+
+
+def goes_on(life: Life) -> None:
+    """A replay that goes on from the step before, where it can, says what a replay from the beginning says; also again."""
+    going = life.going
+    if going is None or not (going.can_see(life.today) and going.follow(life.events)):
+        life.going = going = GoingOn(life.terms, life.events)
+    for _ in range(2):
+        seen = going.at(life.today)
+        assert seen == life.result
+        assert list(seen.allocations) == list(life.result.allocations)
 
 
 def relived(life: Life) -> None:

@@ -10,8 +10,9 @@ from domain.chart import Account
 from domain.correction import interest_of
 from domain.errors import Refusal
 from domain.events import Boarded, Event, EventBody, PaymentReceived, UnappliedApplied, Waived, WaiverTarget
+from domain.going_on import GoingOn
 from domain.history import Record, replay_corrected, standing, surviving
-from domain.journal import Entry, EntryKind, Series, to_post
+from domain.journal import Entry, EntryKind, Series, additions, corrections, to_post
 from domain.replay import Replay, check_effective_date, in_order, replay
 from domain.terms import LoanTerms
 from tests.properties.exact import Move
@@ -30,7 +31,8 @@ class Change:
 
 @dataclass
 class Life:
-    """`posted` is the journal in the order of posting, `net` the net debit of every account in it."""
+    """`posted` is the journal in the order of posting, `net` the net debit of every account in it. `going`: a replay that
+    goes on from step to step."""
 
     terms: LoanTerms
     today: date
@@ -39,6 +41,7 @@ class Life:
     accrued: dict[Series, Counter[date]] = field(default_factory=lambda: {series: Counter() for series in Series})
     net: Counter[Account] = field(default_factory=Counter)
     result: Replay = field(init=False)
+    going: GoingOn | None = None
 
     @classmethod
     def begin(cls, terms: LoanTerms, body: EventBody, on: date) -> Life:
@@ -133,7 +136,9 @@ class Life:
         return records
 
     def _store(self, result: Replay) -> None:
-        """Post as services/ledger.py does: what the replay implies less what is posted."""
+        """Post as services/ledger.py does: what the replay implies less what is posted, which the replay before may say."""
+        more = additions(result.entries, self.result.entries)
+        assert more is None or more == corrections(result.entries, self.result.entries)
         self.result = result
         new = to_post(result.entries, interest_of(result), self.posted, self.accrued, self.today)
         self.posted += new

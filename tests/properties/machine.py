@@ -309,12 +309,14 @@ class LoanMachine(RuleBasedStateMachine):
         checks.principal(self.life)
         checks.payments(self.life)
         checks.journal(self.life)
+        checks.goes_on(self.life)
         self.check_earned()
         self.steps += 1
         if self.steps % FULL_EVERY == 0:
             checks.mirrors(self.life)
             checks.replays(self.life, Random(self.steps))
             checks.causal(self.life)
+            checks.hashed(self.life)
             checks.watched(self.life, Random(self.steps))
 
     def is_plain(self) -> bool:
