@@ -31,6 +31,7 @@ class GoingOn:
         self._earned_before = 0
         self._posted = 0  # so many entries there were before the last events of the day
         self._last: list[Event] = []  # those
+        self._seen: Replay | None = None  # the close of that day, while nothing was recorded since
 
     def can_see(self, day: date) -> bool:
         """Whether the close of `day` is still to come, or was the last that was looked at."""
@@ -48,12 +49,13 @@ class GoingOn:
         if any(event.effective_date < self._day or (reached is not None and event.place < reached) for event in new):
             return False
         if new:
-            self._known = list(events)
-            self._events = in_order(events)
+            self._known, self._events, self._seen = list(events), in_order(events), None
         return True
 
     def at(self, as_of: date) -> Replay:
         """What `replay` says of the events at the close of `as_of`, which `can_see` must allow. Raises what that does."""
+        if as_of == self._day and self._seen is not None:
+            return self._seen
         fold, events = self._fold, self._events
         if as_of > self._day:
             self._last = []  # they have happened for good
@@ -71,7 +73,8 @@ class GoingOn:
         self._posted, self._last = len(fold.entries), until[self._taken :]
         for _ in self._last:
             self._next()
-        return close(fold, as_of, self._earned_before)
+        self._seen = close(fold, as_of, self._earned_before)
+        return self._seen
 
     def _next(self) -> None:
         take(self._fold, self._events[self._taken])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Uuid, bindparam, func, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,6 +16,7 @@ from domain.roles import Role
 from infra.clock import Clock
 from infra.crypto import Vault
 from infra.db.models.tenancy import sessions, users
+from infra.db.pipeline import Query
 from infra.db.uow import Actor, ActorKind, UnitOfWork
 from infra.ids import new_id
 from infra.notifier import Mail
@@ -205,23 +206,27 @@ def _session_ended() -> Unauthenticated:
     return Unauthenticated("The session has ended; log in again.", code="session_ended")
 
 
+_SESSION: Final = Query(
+    select(users.c.role, users.c.borrower_id, sessions.c.expires_at)
+    .join_from(sessions, users, (users.c.tenant_id == sessions.c.tenant_id) & (users.c.id == sessions.c.user_id))
+    .where(
+        sessions.c.id == bindparam("session", type_=Uuid),
+        sessions.c.user_id == bindparam("user", type_=Uuid),
+        sessions.c.revoked_at.is_(None),
+        users.c.status == "active",
+    )
+)
+
+
 async def check_session(engine: AsyncEngine, vault: Vault, clock: Clock, token: str) -> Session:
     """Who an access token belongs to. Raises Unauthenticated when the token, its session or its user is not valid now."""
     claims = read(vault.access_token_key, token, clock())
     async with UnitOfWork(engine, claims.tenant_id, Actor(ActorKind.USER, claims.user_id), clock) as uow:
-        row = await uow.one_or_none(
-            select(users.c.role, users.c.borrower_id, sessions.c.expires_at)
-            .join_from(sessions, users, (users.c.tenant_id == sessions.c.tenant_id) & (users.c.id == sessions.c.user_id))
-            .where(
-                sessions.c.id == claims.session_id,
-                sessions.c.user_id == claims.user_id,
-                sessions.c.revoked_at.is_(None),
-                users.c.status == "active",
-            )
-        )
+        (rows,) = await uow.look(_SESSION(session=claims.session_id, user=claims.user_id))
         now = uow.recorded_at
-    if row is None or row["expires_at"] <= now:
+    if not rows or rows[0]["expires_at"] <= now:
         raise _session_ended()
+    row = rows[0]
     return Session(claims.tenant_id, claims.user_id, claims.session_id, Role(row["role"]), row["borrower_id"])
 
 

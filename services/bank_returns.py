@@ -30,6 +30,7 @@ from domain.shortfall import cover_shortfalls
 from domain.webhooks import WebhookType
 from infra.calendar import bank_holidays
 from infra.db.models.processes import payment_reversals
+from infra.db.pipeline import Row
 from infra.db.repositories import autopay as drafts
 from infra.db.repositories import instruments as instrument_rows
 from infra.db.repositories import payments as payment_rows
@@ -48,7 +49,7 @@ _RETRYING: Final = (EnrolmentStatus.ACTIVE, EnrolmentStatus.COMPLETED)
 """Also one that ended because nothing was left to draft: what came back was authorized."""
 
 
-async def post(uow: UnitOfWork, loan: LockedLoan, entry: RowMapping, payment: RowMapping, code: str) -> str | None:
+async def post(uow: UnitOfWork, loan: LockedLoan, entry: RowMapping, payment: Row, code: str) -> str | None:
     """Take a returned payment back, and do what follows. Returns None, or why a person has to look at it."""
     why = f"{code} {return_code(code).title}"
     if payment["status"] not in _COUNTING:
@@ -70,11 +71,11 @@ async def post(uow: UnitOfWork, loan: LockedLoan, entry: RowMapping, payment: Ro
 
 
 async def _reverse(
-    uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, code: str, why: str, action: Action, fee: int | None
+    uow: UnitOfWork, loan: LockedLoan, payment: Row, code: str, why: str, action: Action, fee: int | None
 ) -> str | None:
     """The reversal that the bank asks for: nobody approves it, it is posted. Returns why it cannot be."""
     try:
-        async with uow.connection.begin_nested():
+        async with uow.savepoint():
             plan = await _plan(uow, loan, payment, fee)
             pending = await reversal_rows.latest_of(uow, payment["id"], lock=True)
             if pending is not None and pending["status"] == ReversalStatus.PENDING_APPROVAL:
@@ -90,7 +91,7 @@ async def _reverse(
 async def _record(
     uow: UnitOfWork,
     loan: LockedLoan,
-    payment: RowMapping,
+    payment: Row,
     reversal_id: UUID,
     corrected: Corrected,
     code: str,
@@ -125,7 +126,7 @@ async def _record(
 
 
 async def _take_back(
-    uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, plan: Planned, code: str, why: str, reversal_id: UUID
+    uow: UnitOfWork, loan: LockedLoan, payment: Row, plan: Planned, code: str, why: str, reversal_id: UUID
 ) -> Corrected:
     kind, payment_id = CorrectionKind.REVERSAL, payment["id"]
     corrected = await carry_out(uow, loan, plan, kind, why, payment_id=payment_id, followed_up_as=reversal_id)
@@ -139,7 +140,7 @@ async def _take_back(
     return corrected
 
 
-async def _plan(uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, fee: int | None) -> Planned:
+async def _plan(uow: UnitOfWork, loan: LockedLoan, payment: Row, fee: int | None) -> Planned:
     """The history without the payment. A refund or an application of money that is gone now is covered: the borrower owes
     it."""
     received, _ = events_of_payment(loan, payment["id"])
@@ -186,7 +187,7 @@ async def _follow(
     uow: UnitOfWork,
     loan: LockedLoan,
     entry: RowMapping,
-    payment: RowMapping,
+    payment: Row,
     draft: RowMapping,
     enrolment: RowMapping,
     decision: Decision,
@@ -216,5 +217,5 @@ async def _fail_instrument(uow: UnitOfWork, instrument_id: UUID, reason: str) ->
     await instruments.set_verification(uow, row["borrower_id"], instrument_id, *failed)
 
 
-async def _review(uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, detail: str) -> None:
+async def _review(uow: UnitOfWork, loan: LockedLoan, payment: Row, detail: str) -> None:
     await cases.open_once(uow, CaseKind.RETURN_TO_REVIEW, loan.id, payment["id"], detail)

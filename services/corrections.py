@@ -13,8 +13,6 @@ from datetime import date, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy.engine import RowMapping
-
 from domain.correction import Correction, correction
 from domain.errors import InvalidInput, NotFound, WrongState
 from domain.events import (
@@ -33,6 +31,7 @@ from domain.loan import LoanStatus, state_hash
 from domain.payouts import PayoutStatus
 from domain.replay import check_effective_date, replay
 from domain.restatement import CorrectionKind, Restatement
+from infra.db.pipeline import Row
 from infra.db.repositories import payments as repository
 from infra.db.repositories import payouts
 from infra.db.repositories.periods import open_books
@@ -129,7 +128,7 @@ async def reverse(uow: UnitOfWork, payment_id: UUID, reason: str, *, assess_nsf_
 
 async def reverse_locked(
     uow: UnitOfWork,
-    payment: RowMapping,
+    payment: Row,
     loan: LockedLoan,
     reason: str,
     *,
@@ -226,7 +225,7 @@ async def equivalence(uow: UnitOfWork, loan_id: UUID) -> Equivalence:
     return Equivalence(as_of, loan.row["state_hash"], state_hash(loan.replay(as_of).state), state_hash(alone.state))
 
 
-async def payment_of_loan(uow: UnitOfWork, payment_id: UUID, *, lock: bool) -> tuple[RowMapping, LockedLoan]:
+async def payment_of_loan(uow: UnitOfWork, payment_id: UUID, *, lock: bool) -> tuple[Row, LockedLoan]:
     """A payment and its loan; the payment is read again once the loan's lock is ours. Raises NotFound."""
     for row in await repository.payment_rows(uow, [payment_id]):
         if not lock:
@@ -237,7 +236,7 @@ async def payment_of_loan(uow: UnitOfWork, payment_id: UUID, *, lock: bool) -> t
     raise NotFound("payment")
 
 
-async def _plan_backdate(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, effective_date: date) -> Planned:
+async def _plan_backdate(uow: UnitOfWork, payment: Row, loan: LockedLoan, effective_date: date) -> Planned:
     if payment["status"] not in _COUNTING:
         raise WrongState(
             f"The payment is {payment['status']}: only money that counts can count from another day.",
@@ -260,7 +259,7 @@ async def _plan_backdate(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan,
     return await plan_amendments(uow, loan, amendments)
 
 
-async def plan_reverse(uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, *, assess_nsf_fee: bool) -> Planned:
+async def plan_reverse(uow: UnitOfWork, payment: Row, loan: LockedLoan, *, assess_nsf_fee: bool) -> Planned:
     """What `reverse` adds to the history of a loan that was read already. Writes nothing, refuses what it refuses."""
     if payment["status"] != "completed":
         raise WrongState(

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.chart import Account
 from domain.correction import interest_of
-from domain.journal import to_post
+from domain.journal import Entry, Series, accrual_corrections, additions, to_post
 from domain.replay import Replay
 from infra.db.queries import journal as queries
 from infra.db.repositories import journal, periods
@@ -45,16 +45,26 @@ class Control:
 
 
 async def post(
-    uow: UnitOfWork, replays: Mapping[UUID, Replay], *, since: date = date.min, posted_at: datetime | None = None
+    uow: UnitOfWork,
+    replays: Mapping[UUID, Replay],
+    *,
+    since: date = date.min,
+    posted_at: datetime | None = None,
+    stored: Mapping[UUID, Replay] | None = None,
 ) -> int:
     """Post what is missing so that the journal of each loan says what its replay implies; returns the entries posted.
 
     Replaying is causal: an event changes nothing that was effective before it. So whoever knows the earliest date that
     can have changed gives it as `since`, and nothing older is read. The loans' rows must be locked. An entry whose
     effective date lies in a closed period is posted on the business date. `posted_at`: the instant (UTC) the cause was
-    recorded at; default: that of the unit of work.
+    recorded at; default: that of the unit of work. `stored`: the replays of which loans the journal is known to say all that
+    they imply; what is posted of the others is read.
     """
-    posted = await journal.posted_since(uow, list(replays), since)
+    more = {loan_id: _more(known, replays[loan_id]) for loan_id, known in (stored or {}).items()}
+    added = {loan_id: entries for loan_id, entries in more.items() if entries is not None}
+    latest = max((replay.state.as_of for replay in replays.values()), default=date.min)
+    replays = {loan_id: replay for loan_id, replay in replays.items() if loan_id not in added}
+    posted = await journal.posted_since(uow, list(replays), since) if replays else {}
     month = since.replace(day=1)
     new = {}
     for loan_id, replay in replays.items():
@@ -65,15 +75,25 @@ async def post(
             for series, months in interest_of(replay).items()
         }
         new[loan_id] = to_post(implied, earned, known.entries, known.accruals, replay.state.as_of)
-    if not any(new.values()):
+    if not any(new.values()) and not any(added.values()):
         return 0
-    latest = max((replay.state.as_of for replay in replays.values()), default=date.min)
     stamp = journal.Stamp(
         books=await periods.hold_open(uow),
         business_date=max(await uow.business_date(), latest),
         posted_at=posted_at or uow.recorded_at,
     )
-    return await journal.insert_entries(uow, new, posted, stamp)
+    return journal.add_entries(uow, added, stamp) + await journal.insert_entries(uow, new, posted, stamp)
+
+
+def _more(stored: Replay, replay: Replay) -> list[Entry] | None:
+    """What to post where the journal says what `stored` implies; None when something of it is to be taken back."""
+    new = additions(replay.entries, stored.entries)
+    if new is None:
+        return None
+    earned, posted = interest_of(replay), interest_of(stored)
+    for series in Series:
+        new += accrual_corrections(earned[series], posted[series], replay.state.as_of, series)
+    return new
 
 
 async def trial_balance(uow: UnitOfWork, as_of: date) -> list[Balance]:

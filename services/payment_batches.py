@@ -15,11 +15,10 @@ from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy.engine import RowMapping
-
 from domain.errors import FieldError, InvalidInput, Refusal, WrongState
 from domain.money import format_amount
 from domain.payment_file import FileRow, PaymentFile, read
+from infra.db.pipeline import Row
 from infra.db.repositories import payment_batches as repository
 from infra.db.repositories.loans import loan_rows
 from infra.db.repositories.payment_batches import TO_POST
@@ -27,7 +26,7 @@ from infra.db.repositories.payments import payments_by_external_id
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services.payments import RecordPayment, preview_next, record_many
-from services.replaying import LockedLoan, with_events
+from services.replaying import LockedLoan, read_loans
 
 WORKFLOW_TYPE: Final = "PaymentBatchWorkflow"
 PAGE: Final = 100
@@ -138,7 +137,7 @@ async def post_page(uow: UnitOfWork, batch_id: UUID, limit: int = PAGE) -> bool:
     if batch["status"] != "posting":
         return False
     rows = await repository.rows_to_post(uow, batch_id, limit)
-    await loan_rows(uow, sorted({row["loan_id"] for row in rows}), lock=True)  # before the first row takes its own
+    await uow.fetch(loan_rows(sorted({row["loan_id"] for row in rows}), lock=True))  # before the first row takes its own
     outcomes = [outcome for wave in _waves(rows) for outcome in await _post_wave(uow, wave)]
     if outcomes:
         await repository.set_outcomes(uow, outcomes)
@@ -163,7 +162,7 @@ async def progress(uow: UnitOfWork, batch_id: UUID) -> Progress:
     )
 
 
-def _expect(batch: RowMapping, wanted: str, states: list[str]) -> None:
+def _expect(batch: Row, wanted: str, states: list[str]) -> None:
     if batch["status"] not in states:
         raise WrongState(
             f"The batch is {batch['status']}: only one that is {' or '.join(states)} can be {wanted}.",
@@ -172,9 +171,9 @@ def _expect(batch: RowMapping, wanted: str, states: list[str]) -> None:
         )
 
 
-def _waves(rows: Sequence[RowMapping]) -> list[list[RowMapping]]:
+def _waves(rows: Sequence[Row]) -> list[list[Row]]:
     """Rows in groups of as many loans: the first of each loan, then the second, ..."""
-    waves: list[list[RowMapping]] = []
+    waves: list[list[Row]] = []
     seen: Counter[UUID] = Counter()
     for row in rows:
         if seen[row["loan_id"]] == len(waves):
@@ -184,10 +183,10 @@ def _waves(rows: Sequence[RowMapping]) -> list[list[RowMapping]]:
     return waves
 
 
-async def _post_wave(uow: UnitOfWork, rows: Sequence[RowMapping]) -> list[dict[str, Any]]:
+async def _post_wave(uow: UnitOfWork, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Post rows of as many loans together; when one is refused, each half by itself, down to the row that is."""
     try:
-        async with uow.connection.begin_nested():
+        async with uow.savepoint():
             recorded = await record_many(uow, [_command(row) for row in rows])
     except Refusal as refusal:
         if len(rows) == 1:
@@ -206,7 +205,7 @@ async def _post_wave(uow: UnitOfWork, rows: Sequence[RowMapping]) -> list[dict[s
     ]
 
 
-def _command(row: RowMapping | dict[str, Any]) -> RecordPayment:
+def _command(row: Row | dict[str, Any]) -> RecordPayment:
     """What recording a row means: for the preview and for the posting."""
     terms = (row["loan_id"], row["amount"], row["payment_method"], row["effective_date"])
     return RecordPayment(*terms, external_id=row["external_id"])
@@ -235,7 +234,7 @@ async def _previewed(uow: UnitOfWork, batch_id: UUID, file: PaymentFile) -> list
         of_loan[loan_id].append(values)
     ids = iter(sorted(of_loan))
     while some := list(islice(ids, _LOANS_A_TIME)):
-        for loan in await with_events(uow, await loan_rows(uow, some, lock=False)):
+        for loan in (await read_loans(uow, some, lock=False))[0]:
             for values in of_loan[loan.id]:
                 values |= await _look(uow, loan, values, known)
                 await asyncio.sleep(0)  # other requests go on meanwhile
@@ -263,9 +262,7 @@ def _as_read(batch_id: UUID, row: FileRow) -> dict[str, Any]:
     return values if row.error is None else values | _rejected_for(row.error)
 
 
-async def _look(
-    uow: UnitOfWork, loan: LockedLoan, values: dict[str, Any], known: Mapping[str, RowMapping]
-) -> dict[str, Any]:
+async def _look(uow: UnitOfWork, loan: LockedLoan, values: dict[str, Any], known: Mapping[str, Row]) -> dict[str, Any]:
     """What would become of a row: what to change in it."""
     there = known.get(values["external_id"])
     try:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
-from typing import Literal
+from itertools import chain
+from typing import Any, Literal
 from uuid import UUID
-
-from sqlalchemy import insert
-from sqlalchemy.engine import RowMapping
 
 from domain.errors import Conflict, InvalidInput, NotFound, Refusal, WrongState
 from domain.events import PaymentReceived, PaymentSettled
@@ -20,10 +18,11 @@ from domain.history import refusal_of
 from domain.money import format_amount
 from domain.payment_file import Method
 from domain.program import ExtraMoney
-from domain.replay import Preview, check_payment
+from domain.replay import Preview, Replay, check_payment
 from domain.replay import preview as preview_payment
-from infra.db.models.servicing import payments
+from infra.db.pipeline import Row
 from infra.db.repositories import payments as repository
+from infra.db.repositories import periods
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services.replaying import (
@@ -34,6 +33,7 @@ from services.replaying import (
     apply_events,
     load_loan,
     lock_loans,
+    read_loans,
     today,
 )
 
@@ -116,15 +116,23 @@ async def record_many(uow: UnitOfWork, commands: Sequence[RecordPayment]) -> lis
 
     Raises what `record` does for any of them. Then some may be written: who goes on takes a savepoint before.
     """
-    loans = {loan.id: loan for loan in await lock_loans(uow, [command.loan_id for command in commands])}
+    named = [command.external_id for command in commands if command.external_id is not None]
+    ids = [command.payment_id for command in commands if command.external_id is None and command.payment_id is not None]
+    known = [repository.payments_by_names(named)] if named else []
+    known += [repository.payments_by_ids(ids)] if ids else []
+    loan_ids = [command.loan_id for command in commands]
+    locked, (*there, lock, books) = await read_loans(uow, loan_ids, *known, *periods.holding(uow), lock=True)
+    loans = {loan.id: loan for loan in locked}
     if any(command.loan_id not in loans for command in commands):
         raise NotFound("loan")
     assert len(loans) == len(commands), "what the second payment of a loan may do depends on the first"
-    done = await _already_recorded(uow, commands)
+    periods.held(uow, lock, books)
+    done = _already_recorded(commands, list(chain(*there)))
     new = []
     for command in commands:
         if command.loan_id not in done:
             loan = loans[command.loan_id]
+            loan.remember()
             as_of = await today(uow, loan)
             effective_date = command.effective_date or as_of
             await _check(uow, loan, command, effective_date, as_of)
@@ -136,16 +144,20 @@ async def record_many(uow: UnitOfWork, commands: Sequence[RecordPayment]) -> lis
 
 async def _add(uow: UnitOfWork, new: Sequence[_New]) -> dict[UUID, PaymentRecord]:
     """Write and apply payments of as many locked loans; returns them, allocated, by loan."""
-    rows = [{**{name: getattr(item.row, name) for name in _COLUMNS}, "request_hash": item.digest} for item in new]
-    await uow.execute(insert(payments), [{"tenant_id": uow.tenant_id, **row} for row in rows])
     events: list[LoanEvent] = []
     for item in new:
         name, on = str(item.row.id), item.row.effective_date
         events.append((item.loan, PaymentReceived(item.row.amount, name, extra=item.extra), on))
         if item.row.settlement_status == "not_applicable":
             events.append((item.loan, PaymentSettled(name), on))
-    replays = await apply_events(uow, events)
-    result = {}
+    result: dict[UUID, PaymentRecord] = {}
+
+    def write(replays: Mapping[UUID, Replay]) -> Collection[UUID]:
+        result.update({item.loan.id: _allocated(item.row, replays[item.loan.id]) for item in new})
+        repository.add_payments(uow, [_row(uow, result[item.loan.id], item.digest) for item in new])
+        return [item.row.id for item in new]
+
+    replays = await apply_events(uow, events, write)
     for item in new:
         state = replays[item.loan.id].state
         await uow.audit(
@@ -164,16 +176,24 @@ async def _add(uow: UnitOfWork, new: Sequence[_New]) -> dict[UUID, PaymentRecord
                 "status": str(state.status),
             },
         )
-        paid = replays[item.loan.id].allocations[str(item.row.id)]
-        result[item.loan.id] = replace(
-            item.row,
-            principal_applied=paid.principal,
-            interest_applied=paid.interest,
-            fees_applied=paid.fees,
-            unapplied_amount=paid.unapplied,
-            due_from_borrower_applied=paid.due_from_borrower,
-        )
     return result
+
+
+def _allocated(payment: PaymentRecord, result: Replay) -> PaymentRecord:
+    """A new payment with where its money went."""
+    paid = result.allocations[str(payment.id)]
+    return replace(
+        payment,
+        principal_applied=paid.principal,
+        interest_applied=paid.interest,
+        fees_applied=paid.fees,
+        unapplied_amount=paid.unapplied,
+        due_from_borrower_applied=paid.due_from_borrower,
+    )
+
+
+def _row(uow: UnitOfWork, payment: PaymentRecord, digest: bytes) -> dict[str, Any]:
+    return {"tenant_id": uow.tenant_id, **{name: getattr(payment, name) for name in _COLUMNS}, "request_hash": digest}
 
 
 async def preview(uow: UnitOfWork, loan_id: UUID, amount: int, effective_date: date | None = None) -> Preview:
@@ -186,9 +206,7 @@ async def preview(uow: UnitOfWork, loan_id: UUID, amount: int, effective_date: d
     return _preview(uow, loan, amount, effective_date or as_of, as_of)
 
 
-async def preview_next(
-    uow: UnitOfWork, loan: LockedLoan, command: RecordPayment, known: RowMapping | None
-) -> Preview | None:
+async def preview_next(uow: UnitOfWork, loan: LockedLoan, command: RecordPayment, known: Row | None) -> Preview | None:
     """What `record` would do with a payment of a loan that was read, and with those previewed before it in this way: the
     loan, in memory, takes it. None when it is recorded already. Writes nothing.
 
@@ -233,7 +251,7 @@ async def settle(uow: UnitOfWork, payment_ids: Sequence[UUID]) -> int:
     return len(waiting)
 
 
-def _in_transit(payment: RowMapping) -> bool:
+def _in_transit(payment: Row) -> bool:
     """Whether the money of a payment is still on its way; False when it has arrived.
 
     Raises WrongState for a payment that was never in transit, or came back.
@@ -246,15 +264,12 @@ def _in_transit(payment: RowMapping) -> bool:
     return bool(state == "in_transit")
 
 
-async def _already_recorded(uow: UnitOfWork, commands: Sequence[RecordPayment]) -> dict[UUID, PaymentRecord]:
+def _already_recorded(commands: Sequence[RecordPayment], there: Sequence[Row]) -> dict[UUID, PaymentRecord]:
     """The payments that are there already, by loan: known by the external id, or else by the id."""
-    named = [command.external_id for command in commands if command.external_id is not None]
-    ids = [command.payment_id for command in commands if command.external_id is None and command.payment_id is not None]
-    by_name = await repository.payments_by_external_id(uow, named) if named else {}
-    by_id = {row["id"]: row for row in await repository.payment_rows(uow, ids)} if ids else {}
+    names, ids = {row["external_id"]: row for row in there}, {row["id"]: row for row in there}
     result = {}
     for command in commands:
-        row = by_id.get(command.payment_id) if command.external_id is None else by_name.get(command.external_id)
+        row = ids.get(command.payment_id) if command.external_id is None else names.get(command.external_id)
         if row is not None:
             if command.external_id is not None:
                 _the_same(row, command, _digest(command))
@@ -262,7 +277,7 @@ async def _already_recorded(uow: UnitOfWork, commands: Sequence[RecordPayment]) 
     return result
 
 
-def _the_same(row: RowMapping, command: RecordPayment, digest: bytes) -> None:
+def _the_same(row: Row, command: RecordPayment, digest: bytes) -> None:
     """Raises Conflict when the payment that has the external id is another than this one."""
     if row["request_hash"] != digest:
         raise Conflict(

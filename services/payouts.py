@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy.engine import RowMapping
-
 from domain.approval import check_second_person, needs_second_person
 from domain.charges import check_positive
 from domain.events import EventBody, PaymentReceived, Refunded, Reimbursed
@@ -30,6 +28,7 @@ from domain.payouts import (
 )
 from domain.restatement import CorrectionKind
 from infra.db.models.processes import payouts
+from infra.db.pipeline import Row
 from infra.db.repositories import payments as payment_repository
 from infra.db.repositories import payouts as repository
 from infra.db.repositories.approval import approval_limit
@@ -172,7 +171,7 @@ async def cancel(uow: UnitOfWork, payout_id: UUID, reason: str) -> UUID:
     return payout_id
 
 
-async def _plan_cancel(uow: UnitOfWork, loan: LockedLoan, row: RowMapping) -> Planned:
+async def _plan_cancel(uow: UnitOfWork, loan: LockedLoan, row: Row) -> Planned:
     """The payout's event is voided; where its payment was made smaller by it, the payment is its size again."""
     stands = standing(loan.records).values()
     promised = next(r for r in stands if _names(r.body, row["id"]))
@@ -195,7 +194,7 @@ def _names(body: EventBody | None, wanted: UUID | None) -> bool:
             return False
 
 
-async def _is_withheld(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, position: int) -> bool:
+async def _is_withheld(uow: UnitOfWork, loan: LockedLoan, row: Row, position: int) -> bool:
     """Whether a refund, first recorded as the event of that number, is withheld from its payment: one that goes beyond
     unapplied funds is, with all the refunds of the payment that were there before it."""
     if row["override"]:
@@ -205,7 +204,7 @@ async def _is_withheld(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, posit
     return any(r.position > position for r in recorded)
 
 
-async def _decide(uow: UnitOfWork, payout_id: UUID, action: PayoutAction) -> tuple[RowMapping, LockedLoan]:
+async def _decide(uow: UnitOfWork, payout_id: UUID, action: PayoutAction) -> tuple[Row, LockedLoan]:
     """A payout and its loan, both locked, where the actor may decide on it."""
     loan = await lock_loan(uow, (await repository.payout(uow, payout_id))["loan_id"])
     row = await repository.payout(uow, payout_id, lock=True)
@@ -242,7 +241,7 @@ async def _ask(
     return payout_id
 
 
-async def _post(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, planned: Planned) -> None:
+async def _post(uow: UnitOfWork, loan: LockedLoan, row: Row, planned: Planned) -> None:
     """Post an approved payout (2010), and have its process start after commit."""
     await _record(uow, loan, row, planned, row["reason"])
     if row["payment_id"] is not None:
@@ -259,7 +258,7 @@ async def _post(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, planned: Pla
     await uow.intend("start", WORKFLOW_TYPE, target, payload, search_attributes=attributes)
 
 
-async def _record(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, planned: Planned, reason: str) -> None:
+async def _record(uow: UnitOfWork, loan: LockedLoan, row: Row, planned: Planned, reason: str) -> None:
     """What supersedes something is a correction of the loan's history, and may restate archived days."""
     if any(item.supersedes is not None for item in planned.amendments):
         await carry_out(uow, loan, planned, CorrectionKind.REFUND, reason, payment_id=row["payment_id"])
@@ -267,7 +266,7 @@ async def _record(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, planned: P
         await amend(uow, loan, planned.amendments, reason)
 
 
-async def _add_to_refunded(uow: UnitOfWork, row: RowMapping, amount: int, reason: str) -> None:
+async def _add_to_refunded(uow: UnitOfWork, row: Row, amount: int, reason: str) -> None:
     """Count `amount` minor units more (or, below 0, fewer) as given back of a payout's payment."""
     (payment,) = await payment_repository.payment_rows(uow, [row["payment_id"]])
     before, now = payment["refunded_amount"], payment["refunded_amount"] + amount
@@ -295,7 +294,7 @@ async def _plan_reimbursement(uow: UnitOfWork, loan: LockedLoan, payout_id: UUID
 
 
 async def _plan_refund(
-    uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, command: Refund, payout_id: UUID, *, waits: bool = False
+    uow: UnitOfWork, payment: Row, loan: LockedLoan, command: Refund, payout_id: UUID, *, waits: bool = False
 ) -> tuple[Planned, bool]:
     """What a refund adds to the history, and whether it goes beyond unapplied funds. `waits`: the payout is a row already,
     so that what it asks for itself stands in nobody's way."""
@@ -323,7 +322,7 @@ async def _plan_refund(
     return planned, True
 
 
-async def _plan_withheld(uow: UnitOfWork, loan: LockedLoan, payment: RowMapping, refunded: Refunded) -> Planned:
+async def _plan_withheld(uow: UnitOfWork, loan: LockedLoan, payment: Row, refunded: Refunded) -> Planned:
     """The payment is superseded by one of which all its refunds are withheld, each on the payment's own day: what it paid
     is owed as if it had been smaller, and nothing that falls due in between takes what was given back."""
     received, _ = events_of_payment(loan, payment["id"])
@@ -340,7 +339,7 @@ async def _plan_withheld(uow: UnitOfWork, loan: LockedLoan, payment: RowMapping,
     return await plan_amendments(uow, loan, [smaller, *earlier, Amendment(refunded, on)])
 
 
-async def _audit_decision(uow: UnitOfWork, row: RowMapping, status: PayoutStatus, reason: str | None = None) -> None:
+async def _audit_decision(uow: UnitOfWork, row: Row, status: PayoutStatus, reason: str | None = None) -> None:
     await uow.audit(
         f"payout.{status}",
         "payout",

@@ -6,21 +6,21 @@ allocations and the journal can only ever be the result of one replay.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import takewhile
 from uuid import UUID
 
-from sqlalchemy.engine import RowMapping
-
 from domain.errors import InvalidInput, NotFound, Refusal
 from domain.events import Event, EventBody
+from domain.going_on import GoingOn
 from domain.happenings import Seen, happenings
 from domain.history import Known, Record, refusal_of, surviving
-from domain.loan import SETTLED, LoanState
+from domain.loan import SETTLED, LoanState, state_hash
 from domain.replay import Replay, replay
 from domain.terms import LoanTerms
+from infra.db.pipeline import Asked, Row
 from infra.db.repositories import loans as repository
 from infra.db.repositories.payments import save_allocations
 from infra.db.uow import UnitOfWork
@@ -32,16 +32,19 @@ class LockedLoan:
     """A loan as read in this transaction: its row, its contract, its history, and the events of it that stand.
 
     `row` stays as it was read; `records`, `events`, `processed_through` and `seen` (what others were told of it last) follow
-    what this transaction does. `first_new`: the number of the first record it adds.
+    what this transaction does. `first_new`: the number of the first record it adds. `stored`: the replay of which everything
+    that is cached and posted of the loan is known to be, see `remember`.
     """
 
-    row: RowMapping
+    row: Row
     terms: LoanTerms
     records: list[Record]
     processed_through: date | None
     events: list[Event] = field(init=False)
     first_new: int = field(init=False)
     seen: Seen = field(init=False)
+    stored: Replay | None = None
+    _going: GoingOn | None = None
 
     def __post_init__(self) -> None:
         self.events = surviving(self.records)
@@ -71,10 +74,28 @@ class LockedLoan:
         if known_as_of is not None:
             return replay(self.terms, surviving(self.records, known_as_of), as_of)
         try:
-            return replay(self.terms, self.events, as_of)
+            return self._at(as_of)
         except Refusal:
+            self._going = None
             raise refusal_of(self.terms, self.records, as_of, self.first_new) from None
 
+    def _at(self, as_of: date) -> Replay:
+        """The replay at a day: it goes on from where it is, if it can."""
+        if self._going is None or not (self._going.can_see(as_of) and self._going.follow(self.events)):
+            self._going = GoingOn(self.terms, self.events)
+        return self._going.at(as_of)
+
+    def remember(self) -> None:
+        """Find out whether what is stored of the loan, which was just read, is what its replay says: then what a change
+        does can be told from the two replays, and need not be read. It is not where the engine has changed since."""
+        if self.stored is None and self.processed_through is not None and self.last_number < self.first_new:
+            found = self._at(self.processed_through)
+            known = (state_hash(found.state), self.last_number)
+            self.stored = found if known == (self.row["state_hash"], self.row["last_sequence"]) else None
+
+
+WritePayments = Callable[[Mapping[UUID, Replay]], Collection[UUID]]
+"""Writes the rows of new payments, with where their money went by the replays of their loans; returns their ids."""
 
 LoanEvent = tuple[LockedLoan, EventBody, date]
 """Something that happened to a loan, with its effective date."""
@@ -102,18 +123,33 @@ async def load_loan(uow: UnitOfWork, loan_id: UUID) -> LockedLoan:
 
 async def lock_loans(uow: UnitOfWork, loan_ids: Iterable[UUID]) -> list[LockedLoan]:
     """Lock several loans in the order of their ids; ids which do not exist are left out."""
-    return await with_events(uow, await repository.loan_rows(uow, sorted(set(loan_ids)), lock=True))
+    found, _ = await read_loans(uow, loan_ids, lock=True)
+    return found
 
 
-async def with_events(uow: UnitOfWork, rows: Sequence[RowMapping]) -> list[LockedLoan]:
+async def read_loans(
+    uow: UnitOfWork, loan_ids: Iterable[UUID], *asked: Asked, lock: bool
+) -> tuple[list[LockedLoan], list[list[Row]]]:
+    """Several loans in the order of their ids, and what is asked besides, all in one round trip and in this order: with
+    `lock`, what is read after the loans' rows is read under their locks. Ids which do not exist are left out."""
+    ids = sorted(set(loan_ids))
+    rows, records, *others = await uow.fetch(repository.loan_rows(ids, lock=lock), repository.histories(ids), *asked)
+    return _loans(rows, records), others
+
+
+async def with_events(uow: UnitOfWork, rows: Sequence[Row]) -> list[LockedLoan]:
     """Loans from rows that carry `program_terms`, with their events. The rows must be locked before, if they are to be."""
-    programs = repository.programs_of(rows)
-    records = await repository.records_of(uow, [row["id"] for row in rows])
+    (records,) = await uow.fetch(repository.histories([row["id"] for row in rows]))
+    return _loans(rows, records)
+
+
+def _loans(rows: Sequence[Row], histories: Sequence[Row]) -> list[LockedLoan]:
+    records = repository.records_of(histories)
     return [
         LockedLoan(
             row=row,
             terms=LoanTerms(
-                program=programs[row["program_id"], row["program_version"]],
+                program=repository.program_of(row["program_terms"]),
                 principal=row["principal_amount"],
                 annual_rate=row["annual_rate"],
                 periods=row["term_periods"],
@@ -170,12 +206,14 @@ async def apply_event(uow: UnitOfWork, loan: LockedLoan, body: EventBody, effect
     return (await apply_events(uow, [(loan, body, effective_date)]))[loan.id]
 
 
-async def apply_events(uow: UnitOfWork, events: Sequence[LoanEvent]) -> dict[UUID, Replay]:
+async def apply_events(
+    uow: UnitOfWork, events: Sequence[LoanEvent], write_payments: WritePayments | None = None
+) -> dict[UUID, Replay]:
     """Record source events (loan, body, effective date) of locked loans with the next numbers, in one replay a loan.
 
     The loans are replayed to the business date; cached state, schedule, fees, allocations and journal follow. A payment
-    named by an event must have its row already. Raises InvalidInput for a date after the business date, and whatever
-    the replay refuses.
+    named by an event must have its row already, or gets it from `write_payments`, which is given the replays. Raises
+    InvalidInput for a date after the business date, and whatever the replay refuses.
     """
     loans = list({loan.id: loan for loan, _, _ in events}.values())
     as_of = await today(uow, *loans)
@@ -186,7 +224,7 @@ async def apply_events(uow: UnitOfWork, events: Sequence[LoanEvent]) -> dict[UUI
     new: dict[UUID, list[Amendment]] = {loan.id: [] for loan in loans}
     for loan, body, effective_date in events:
         new[loan.id].append(Amendment(body, effective_date))
-    return await _record(uow, [(loan, new[loan.id]) for loan in loans], as_of)
+    return await _record(uow, [(loan, new[loan.id]) for loan in loans], as_of, write_payments=write_payments)
 
 
 async def amend(uow: UnitOfWork, loan: LockedLoan, amendments: Sequence[Amendment], reason: str | None) -> Replay:
@@ -224,7 +262,12 @@ def _instant(uow: UnitOfWork, loans: Sequence[LockedLoan]) -> datetime:
 
 
 async def _record(
-    uow: UnitOfWork, new: Sequence[tuple[LockedLoan, Sequence[Amendment]]], as_of: date, reason: str | None = None
+    uow: UnitOfWork,
+    new: Sequence[tuple[LockedLoan, Sequence[Amendment]]],
+    as_of: date,
+    reason: str | None = None,
+    *,
+    write_payments: WritePayments | None = None,
 ) -> dict[UUID, Replay]:
     records = [(loan, amended(uow, loan, amendments, as_of)) for loan, amendments in new]
     await repository.append_records(uow, [(loan.id, record) for loan, of_loan in records for record in of_loan], reason)
@@ -234,7 +277,8 @@ async def _record(
     items = [item for _, amendments in new for item in amendments]
     changed = [item.effective_date for item in items]
     changed += [item.supersedes.effective_date for item in items if item.supersedes is not None]
-    return await store(uow, [loan for loan, _ in new], as_of, changed_from=min(changed), recorded_from=numbers)
+    loans = [loan for loan, _ in new]
+    return await store(uow, loans, as_of, changed_from=min(changed), recorded_from=numbers, write_payments=write_payments)
 
 
 async def store(
@@ -244,17 +288,21 @@ async def store(
     *,
     changed_from: date | None = None,
     recorded_from: Mapping[UUID, int] | None = None,
+    write_payments: WritePayments | None = None,
 ) -> dict[UUID, Replay]:
     """Replay locked loans to `as_of` and write what changed, in a handful of statements however many loans they are.
 
     `changed_from` is the earliest effective date of events whose effect is not stored yet. Replaying is causal: nothing
     effective before it, and before the dates the loans were processed through, can have changed, so nothing older is read.
-    `recorded_from`: by loan, the number of the first record that others were not told of yet.
+    `recorded_from`: by loan, the number of the first record that others were not told of yet. `write_payments`: see
+    `apply_events`.
     """
     if not loans:
         return {}
     replays = {loan.id: loan.replay(as_of) for loan in loans}
     states = {loan_id: result.state for loan_id, result in replays.items()}
+    stored = {loan.id: loan.stored for loan in loans if loan.stored is not None}
+    written = write_payments(replays) if write_payments is not None else ()
     since = min(loan.processed_through or date.min for loan in loans)
     await repository.save_states(uow, {loan.id: (states[loan.id], loan.last_number) for loan in loans})
     if changed_from is None:
@@ -263,12 +311,19 @@ async def store(
         await repository.save_schedules(uow, {loan_id: states[loan_id] for loan_id in states.keys() - on_time.keys()})
     else:
         since = min(since, changed_from)
-        await repository.save_schedules(uow, states)
-        await save_allocations(uow, {loan_id: result.allocations for loan_id, result in replays.items()}, since)
-    await ledger.post(uow, replays, since=since, posted_at=_instant(uow, loans))
+        await repository.save_schedules(uow, states, stored={key: known.state for key, known in stored.items()})
+        await save_allocations(
+            uow,
+            {loan_id: result.allocations for loan_id, result in replays.items()},
+            since,
+            stored={loan_id: known.allocations for loan_id, known in stored.items()},
+            written=written,
+        )
+    await ledger.post(uow, replays, since=since, posted_at=_instant(uow, loans), stored=stored)
     await _tell(uow, loans, replays, recorded_from or {})
     for loan in loans:
         loan.processed_through = as_of
+        loan.stored = replays[loan.id]
     return replays
 
 
@@ -294,7 +349,7 @@ def _on_time(loan: LockedLoan, state: LoanState) -> bool:
 
 
 async def _one(uow: UnitOfWork, loan_id: UUID, *, lock: bool) -> LockedLoan:
-    rows = await repository.loan_rows(uow, [loan_id], lock=lock)
-    if not rows:
+    found, _ = await read_loans(uow, [loan_id], lock=lock)
+    if not found:
         raise NotFound("loan")
-    return (await with_events(uow, rows))[0]
+    return found[0]

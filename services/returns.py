@@ -224,7 +224,7 @@ async def _change(
     try:
         data = vault.decrypt(answer["corrected_encrypted"], _place(uow, "answers", answer["id"]))
         changes = _changes(corrected(answer["code"], data))
-        async with uow.connection.begin_nested():
+        async with uow.savepoint():
             await instruments.change(uow, vault, loan.row["borrower_id"], instrument_id, changes, why)
     except Refusal as refusal:
         detail = f"{answer['code']}: {refusal.detail}"

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy.engine import RowMapping
-
 from domain.ach_returns import Action
 from domain.approval import check_second_person, needs_second_person
 from domain.errors import NotFound, WrongState
@@ -26,6 +24,7 @@ from domain.reversal import (
     check_decidable,
 )
 from infra.db.models.processes import payment_reversals
+from infra.db.pipeline import Row
 from infra.db.repositories import reversals as repository
 from infra.db.repositories.approval import approval_limit
 from infra.db.uow import UnitOfWork
@@ -230,7 +229,7 @@ async def finish(uow: UnitOfWork, reversal_id: UUID, notice: NoticeOutcome) -> N
 
 
 async def _promise(
-    uow: UnitOfWork, payment: RowMapping, loan: LockedLoan, assess_nsf_fee: bool
+    uow: UnitOfWork, payment: Row, loan: LockedLoan, assess_nsf_fee: bool
 ) -> tuple[corrections.Planned, bool]:
     """What reversing adds to the history, and whether a second person would have to agree first."""
     plan = await corrections.plan_reverse(uow, payment, loan, assess_nsf_fee=assess_nsf_fee)
@@ -245,7 +244,7 @@ async def _promise(
     return plan, needs_second_person(payment["amount"], await approval_limit(uow))
 
 
-async def _apply(uow: UnitOfWork, row: RowMapping, payment: RowMapping, loan: LockedLoan, **decision: Any) -> Corrected:
+async def _apply(uow: UnitOfWork, row: Row, payment: Row, loan: LockedLoan, **decision: Any) -> Corrected:
     """Reverse the payment, all of it in this transaction, and make the rest the workflow's."""
     fee = loan.terms.program.nsf_fee if row["assess_nsf_fee"] else None
     corrected = await corrections.reverse_locked(
@@ -293,7 +292,7 @@ async def tell(uow: UnitOfWork, reversal_id: UUID) -> None:
     )
 
 
-async def _to_decide(uow: UnitOfWork, payment_id: UUID) -> tuple[RowMapping, RowMapping, LockedLoan]:
+async def _to_decide(uow: UnitOfWork, payment_id: UUID) -> tuple[Row, Row, LockedLoan]:
     """The payment's reversal, locked after its loan, if the actor may decide it."""
     payment, loan = await corrections.payment_of_loan(uow, payment_id, lock=True)
     row = await repository.latest_of(uow, payment_id, lock=True)
@@ -304,7 +303,7 @@ async def _to_decide(uow: UnitOfWork, payment_id: UUID) -> tuple[RowMapping, Row
     return row, payment, loan
 
 
-async def _audit_decision(uow: UnitOfWork, row: RowMapping, what: str, status: ReversalStatus, reason: str | None) -> None:
+async def _audit_decision(uow: UnitOfWork, row: Row, what: str, status: ReversalStatus, reason: str | None) -> None:
     before, after = {"status": row["status"]}, {"status": str(status), "payment_id": str(row["payment_id"])}
     await uow.audit(f"payment_reversal.{what}", "payment_reversal", row["id"], before=before, after=after, reason=reason)
 

@@ -104,7 +104,7 @@ async def _send(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, decided: D
         payment_id=draft["id"],  # the draft's own id, so that one draft can only be one payment
     )
     try:
-        async with uow.connection.begin_nested():
+        async with uow.savepoint():
             recorded = await payments.record(uow, payment)
     except Refusal as refusal:  # the loan does not take it: the period is lost, the next one is not
         return refusal.detail

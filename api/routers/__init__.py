@@ -46,6 +46,7 @@ from api.routers.portal import profile as portal_profile
 from api.routers.portal import recurring_payments as portal_recurring_payments
 
 ROUTERS: list[APIRouter] = [
+    payments.router,  # first: routes are tried one after the other, and this one is in a hurry
     auth.router,
     tenant.router,
     users.router,
@@ -59,7 +60,6 @@ ROUTERS: list[APIRouter] = [
     explain.router,
     simulate.router,
     actions.router,
-    payments.router,
     payouts.router,
     payment_batches.router,
     corrections.router,

@@ -12,11 +12,12 @@ from typing import Any, Final
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import Table, insert, text
+from sqlalchemy import Table, text
 from sqlalchemy.dialects.postgresql import JSONB, dialect
 from sqlalchemy.types import TypeEngine
 
 from domain.money import format_rate
+from infra.db.pipeline import Write
 from infra.db.types import MinorUnits, Rate
 from infra.db.uow import UnitOfWork
 
@@ -70,11 +71,10 @@ async def plan_anew(uow: UnitOfWork) -> None:
 
 
 async def insert_rows(uow: UnitOfWork, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Insert rows that are known to be new, all of the same columns: few by a statement each, many as `insert_many` does
-    (staging costs as much as some hundred statements)."""
+    """Insert rows that are known to be new, all of the same columns: few with what else is to be written, many as
+    `insert_many` does."""
     if len(rows) < _WORTH_STAGING:
-        if rows:
-            await uow.execute(insert(table), rows)
+        uow.later(Write(table, rows))
         return
     await insert_many(uow, table, list(rows[0]), (list(row.values()) for row in rows))
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from select import POLLIN, poll
+from time import monotonic
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import event
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from infra.settings import Settings
+
+_ASK_AFTER_SECONDS: Final = 30.0
 
 
 def app_engine(settings: Settings, *, pool_size: int | None = None) -> AsyncEngine:
@@ -23,6 +32,29 @@ def owner_engine(settings: Settings) -> AsyncEngine:
 
 
 def _engine(url: str, pool_size: int) -> AsyncEngine:
-    return create_async_engine(
-        url, pool_size=pool_size, max_overflow=0, pool_timeout=30, pool_pre_ping=True, hide_parameters=True
-    )
+    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=30, hide_parameters=True)
+    dialect = engine.sync_engine.dialect
+
+    def given_back(connection: Any, record: Any) -> None:
+        record.info["since"] = monotonic()
+
+    def taken(connection: Any, record: Any, proxy: Any) -> None:
+        """A connection that is lost is exchanged, with all others of before. One that was just used is not asked, which
+        would cost each transaction a round trip: a server that goes closes it, and that shows here."""
+        waited = monotonic() - record.info.get("since", monotonic())
+        try:
+            if waited > _ASK_AFTER_SECONDS or _has_something_to_say(connection.driver_connection):
+                dialect.do_ping(connection)
+        except (psycopg.Error, OSError) as lost:
+            raise InvalidatePoolError from lost
+
+    event.listen(engine.sync_engine, "checkin", given_back)
+    event.listen(engine.sync_engine, "checkout", taken)
+    return engine
+
+
+def _has_something_to_say(driver: psycopg.AsyncConnection[Any]) -> bool:
+    """Whether a connection that nobody has asked anything has something to read: most likely its end."""
+    waiting = poll()
+    waiting.register(driver.fileno(), POLLIN)
+    return bool(waiting.poll(0))

@@ -21,7 +21,7 @@ class MinorUnits(TypeDecorator[int]):
         return None if value is None else Decimal(value).scaleb(-2)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
-        return None if value is None else int(Decimal(value).scaleb(2))
+        return None if value is None else int(Decimal(value) * 100)
 
 
 class Rate(TypeDecorator[Fraction]):

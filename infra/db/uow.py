@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
-from sqlalchemy import Executable, insert, select, text
+import psycopg
+from sqlalchemy import Executable, Uuid, bindparam, insert, select
 from sqlalchemy.engine import CursorResult, RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.errors import NotFound
+from domain.periods import OpenBooks
 from infra.clock import Clock, utc_now
 from infra.db.models.processes import workflow_intents
 from infra.db.models.tenancy import audit_log, tenants
+from infra.db.pipeline import BIND, Asked, Change, Query, Row, Write, as_sqlalchemy, combined, give_back, run
 from infra.ids import new_id
+
+_BUSINESS_DATE: Final = Query(select(tenants.c.business_date).where(tenants.c.id == bindparam("tenant", type_=Uuid)))
 
 
 class ActorKind(StrEnum):
@@ -51,6 +57,9 @@ class UnitOfWork:
 
     Every statement inside sees this tenant's rows only. `recorded_at` is the transaction's instant (UTC); `intents`
     collects the ids of workflow intents written, so that whoever opened the unit of work can deliver them at once.
+    `books`: where postings go, once that is held (infra.db.repositories.periods).
+
+    What is written `later` is sent together, before the next statement or with the commit: an error of it is raised there.
     """
 
     engine: AsyncEngine
@@ -58,14 +67,21 @@ class UnitOfWork:
     actor: Actor
     clock: Clock = utc_now
     intents: list[UUID] = field(default_factory=list)
+    books: OpenBooks | None = None
     _connection: AsyncConnection | None = None
     _recorded_at: datetime | None = None
     _business_date: date | None = None
+    _driver: psycopg.AsyncConnection[Any] | None = None
+    _bound: bool = False
+    _only_read: bool = False
+    _later: list[Change] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
         self._connection = await self.engine.connect()
         try:
-            await set_tenant(self._connection, self.tenant_id)
+            driver = (await self._connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, psycopg.AsyncConnection)
+            self._driver = driver
         except BaseException:
             await self._close()
             raise
@@ -75,19 +91,31 @@ class UnitOfWork:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._close()
+        try:
+            if error is None and self._only_read and not self._later:
+                await self._end()  # as good as rolled back; but when it rolls back, psycopg forgets what it has prepared
+        finally:
+            await self._close()
 
     async def _close(self) -> None:
         """Roll back what was not committed and give the connection back, even while the task is being cancelled:
         otherwise each cancellation in the wrong moment would cost the pool one connection for good."""
         assert self._connection is not None
-        closing = asyncio.ensure_future(self._connection.close())
-        self._connection = None
+        closing = asyncio.ensure_future(give_back(self._connection, self._driver))
+        self._connection = self._driver = None
         await asyncio.shield(closing)
 
     @property
     def connection(self) -> AsyncConnection:
-        """The open connection of this transaction."""
+        """The open connection of this transaction, once something was sent by it, and while nothing is to be written."""
+        connection = self._open
+        if self._later or not self._bound:
+            raise RuntimeError("the unit of work has something to send first: use its own methods")
+        self._only_read = False  # who knows
+        return connection
+
+    @property
+    def _open(self) -> AsyncConnection:
         if self._connection is None:
             raise RuntimeError("the unit of work is not open")
         return self._connection
@@ -99,14 +127,68 @@ class UnitOfWork:
         return self._recorded_at
 
     async def commit(self) -> None:
-        """Commit everything at once."""
-        await self.connection.commit()
+        """Commit everything at once, what is still to be written with it."""
+        await self._end()
+
+    async def _end(self) -> None:
+        await self._send(commit=True)
+        if self._open.in_transaction():
+            await self._open.commit()  # tells SQLAlchemy what the database knows
+
+    def later(self, change: Change) -> None:
+        """Write this with what else is to be written."""
+        if not isinstance(change, Write) or change.rows:
+            self._later.append(change)
+
+    async def fetch(self, *asked: Asked) -> list[list[Row]]:
+        """The rows of several queries, in one round trip. Each query is answered when its turn comes: what comes after one
+        that takes a lock sees what was committed until the lock was taken."""
+        return await self._send(asked)
+
+    async def flush(self) -> None:
+        """Write what is to be written now: to have its locks, or its errors."""
+        await self._send()
+
+    async def look(self, *asked: Asked) -> list[list[Row]]:
+        """Like `fetch` for a transaction that does nothing else: it ends with this round trip."""
+        return await self._send(asked, commit=True)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What is done inside is undone when it raises; what was to be written before is written."""
+        await self._send()
+        books = self.books
+        try:
+            async with self.connection.begin_nested():
+                yield
+                await self._send()
+        except BaseException:
+            self._later.clear()
+            self.books = books  # a lock taken inside is given back
+            raise
 
     async def execute(
         self, statement: Executable, rows: Sequence[dict[str, Any]] | dict[str, Any] | None = None
     ) -> CursorResult[Any]:
         """Run one statement (or one for many rows)."""
-        return await self.connection.execute(statement, rows)
+        await self._send()
+        reads = self._only_read and bool(getattr(statement, "is_select", False))
+        connection, self._only_read = self.connection, reads
+        return await connection.execute(statement, rows)
+
+    async def _send(self, asked: Sequence[Asked] = (), *, commit: bool = False) -> list[list[Row]]:
+        """Bind the transaction to its tenant if it is not yet, write what is to be written, and ask; in one round trip."""
+        writes: list[Any] = [] if self._bound else [(BIND, (str(self.tenant_id),))]
+        writes += combined(self._later)
+        if not (writes or asked or commit):
+            return []
+        connection = self._open
+        assert self._driver is not None
+        self._only_read = not (self._later or commit) and (self._only_read or not self._bound)
+        self._bound = True
+        self._later.clear()
+        async with as_sqlalchemy(connection):
+            return await run(self._driver, writes, asked, commit=commit)
 
     async def one(self, statement: Executable, what: str) -> RowMapping:
         """The single row a statement finds. Raises NotFound(what) when there is none."""
@@ -132,9 +214,16 @@ class UnitOfWork:
     async def business_date(self) -> date:
         """The tenant's open business date (read once a transaction)."""
         if self._business_date is None:
-            row = await self.one(select(tenants.c.business_date).where(tenants.c.id == self.tenant_id), "tenant")
-            self._business_date = row["business_date"]
+            (rows,) = await self.fetch(_BUSINESS_DATE(tenant=self.tenant_id))
+            if not rows:
+                raise NotFound("tenant")
+            self._business_date = rows[0]["business_date"]
         return self._business_date
+
+    def hold(self, books: OpenBooks) -> None:
+        """The books are held from now on: nobody changes where postings go until this transaction ends."""
+        self.books = books
+        self._business_date = self._business_date or books.business_date
 
     async def audit(
         self,
@@ -147,19 +236,21 @@ class UnitOfWork:
         reason: str | None = None,
     ) -> None:
         """Record who did what to which object. `before` and `after` are JSON values without secrets."""
-        await self.add(
-            audit_log,
-            actor_id=self.actor.id,
-            actor_kind=str(self.actor.kind),
-            action=action,
-            object_type=object_type,
-            object_id=object_id,
-            before=before,
-            after=after,
-            reason=reason,
-            business_date=await self.business_date(),
-            recorded_at=self.recorded_at,
-        )
+        row = {
+            "tenant_id": self.tenant_id,
+            "id": new_id(),
+            "actor_id": self.actor.id,
+            "actor_kind": str(self.actor.kind),
+            "action": action,
+            "object_type": object_type,
+            "object_id": object_id,
+            "before": before,
+            "after": after,
+            "reason": reason,
+            "business_date": await self.business_date(),
+            "recorded_at": self.recorded_at,
+        }
+        self.later(Write(audit_log, [row]))
 
     async def intend(
         self,
@@ -207,10 +298,5 @@ class UnitOfWork:
             }
             for intent_id, start in zip(ids, starts, strict=True)
         ]
-        await self.execute(insert(workflow_intents), rows)
+        self.later(Write(workflow_intents, rows))
         self.intents.extend(ids)
-
-
-async def set_tenant(connection: AsyncConnection, tenant_id: UUID) -> None:
-    """Bind the current transaction to a tenant; the binding ends with the transaction."""
-    await connection.execute(text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": str(tenant_id)})

@@ -308,6 +308,7 @@ class TestBareSql:
     @pytest.fixture
     async def session(self, engine: AsyncEngine, ours: dict[str, ApiClient]) -> AsyncIterator[Any]:
         async with UnitOfWork(engine, ours["staff"].tenant_id, Actor(ActorKind.OPERATOR)) as uow:
+            await uow.business_date()
             yield uow.connection
 
     @pytest.mark.parametrize("table", TENANT_TABLES)

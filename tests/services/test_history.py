@@ -137,7 +137,7 @@ class TestHistory:
             (row,) = await uow.all(select(loan_events).where(loan_events.c.loan_id == loan_id, loan_events.c.sequence == 4))
             again = {**row, "id": new_id(), "sequence": 6}
             with pytest.raises(IntegrityError, match="supersedes"):
-                async with uow.connection.begin_nested():
+                async with uow.savepoint():
                     await uow.execute(insert(loan_events), again)
             with pytest.raises(IntegrityError, match="supersedes"):
                 await uow.execute(insert(loan_events), {**again, "supersedes": 9})

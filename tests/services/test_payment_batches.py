@@ -276,6 +276,7 @@ class TestTwiceIsOnce:
         await begin(uow_of, tenant, batch_id)
         async with uow_of(tenant) as other:
             await record(other, RecordPayment(await id_of(other, numbers[2]), 9_00, "cash", external_id="A"))
+            await other.flush()
             posting = asyncio.create_task(post_page(uow_of, tenant, batch_id, 5))
             await asyncio.wait([posting], timeout=0.3)
             assert not posting.done()

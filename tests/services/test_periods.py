@@ -136,7 +136,7 @@ class TestAClosedMonth:
             await uow.execute(insert(journal_transfers), {**line, "line": 2, "posting_date": OCTOBER})
             for day in (date(2020, 9, 30), date(2019, 1, 1)):
                 with pytest.raises(DBAPIError, match="period of"):
-                    async with uow.connection.begin_nested():
+                    async with uow.savepoint():
                         await uow.execute(insert(journal_transfers), {**line, "line": 3, "posting_date": day})
 
 

@@ -47,7 +47,7 @@ async def test_the_database_lets_a_loan_have_one_schedule(uow_of: UowOf, tenant:
     async with uow_of(tenant) as uow:
         first, *_ = await uow.all(select(instalments).where(instalments.c.loan_id == loan_id).order_by(instalments.c.number))
         with pytest.raises(IntegrityError, match="pk_instalments"):
-            async with uow.connection.begin_nested():
+            async with uow.savepoint():
                 await uow.execute(insert(instalments), dict(first))
         agreed = {"rows": [], "finance_charge": 0, "total_of_payments": 0}
         await uow.add(booked_schedules, loan_id=loan_id, **agreed)

@@ -90,6 +90,28 @@ async def test_an_unset_tenant_sees_no_row(engine: AsyncEngine, uow_of: UowOf, t
             await connection.execute(text("SELECT * FROM login_directory"))
 
 
+async def test_connections_the_server_has_closed_while_they_waited_are_exchanged(
+    settings: Settings, engine: AsyncEngine, tenant: UUID
+) -> None:
+    """As after a restart of the database: nobody sees it, however many connections there were."""
+    other = app_engine(settings, pool_size=3)
+
+    async def read(pause: float = 0.0) -> int:
+        async with UnitOfWork(other, tenant, Actor(ActorKind.OPERATOR)) as uow:
+            await asyncio.sleep(pause)
+            number: int = (await uow.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+            return number
+
+    before = await asyncio.gather(*(read(0.1) for _ in range(3)))
+    async with engine.connect() as connection:
+        for number in before:
+            await connection.execute(text("SELECT pg_terminate_backend(:number, 5000)"), {"number": number})
+    after = await asyncio.gather(*(read(0.1) for _ in range(3)))
+    assert len(set(before)) == len(set(after)) == 3
+    assert not set(before) & set(after)
+    await other.dispose()
+
+
 async def test_a_cancellation_in_any_moment_does_not_cost_the_pool_a_connection(settings: Settings, tenant: UUID) -> None:
     engine = app_engine(settings, pool_size=1)
 

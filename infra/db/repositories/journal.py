@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Date, case, cast, func, select, tuple_
@@ -16,6 +16,7 @@ from domain.periods import OpenBooks
 from infra.db.bulk import insert_rows
 from infra.db.models.servicing import journal_entries as entries
 from infra.db.models.servicing import journal_transfers as transfers
+from infra.db.pipeline import Write
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 
@@ -139,38 +140,72 @@ async def insert_entries(
     for loan_id, batch in new.items():
         known = posted[loan_id]
         for entry in batch:
-            entry_id, revision = new_id(), known.revisions.get(entry.key, 0) + 1
-            known.revisions[entry.key] = revision
-            posting_date = stamp.books.posting_date(entry.effective_date)
-            heads.append(
-                {
-                    "tenant_id": uow.tenant_id,
-                    "id": entry_id,
-                    "loan_id": loan_id,
-                    "entry_key": entry.key,
-                    "revision": revision,
-                    "kind": str(entry.kind),
-                    "effective_date": entry.effective_date,
-                    "posting_date": posting_date,
-                    "business_date": stamp.business_date,
-                    "payment_id": None if entry.payment_id is None else UUID(entry.payment_id),
-                    "reverses_id": known.last_ids[entry.key] if entry.kind is EntryKind.MIRROR else None,
-                    "posted_at": stamp.posted_at,
-                }
-            )
-            lines += [
-                {
-                    "tenant_id": uow.tenant_id,
-                    "entry_id": entry_id,
-                    "line": line,
-                    "loan_id": loan_id,
-                    "posting_date": posting_date,
-                    "debit_account": int(moved.debit),
-                    "credit_account": int(moved.credit),
-                    "amount": moved.amount,
-                }
-                for line, moved in enumerate(entry.transfers, 1)
-            ]
+            known.revisions[entry.key] = revision = known.revisions.get(entry.key, 0) + 1
+            reverses = known.last_ids[entry.key] if entry.kind is EntryKind.MIRROR else None
+            _add_rows(uow, heads, lines, loan_id, entry, stamp, revision=revision, reverses_id=reverses)
     await insert_rows(uow, entries, heads)
     await insert_rows(uow, transfers, lines)
     return len(heads)
+
+
+def add_entries(uow: UnitOfWork, new: Mapping[UUID, Sequence[Entry]], stamp: Stamp) -> int:
+    """Insert entries of loans with what else is to be written, each with the next revision of its key; returns how many.
+    None of them is a mirror, and no two of a loan have the same key."""
+    heads: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
+    for loan_id, batch in new.items():
+        for entry in batch:
+            _add_rows(uow, heads, lines, loan_id, entry, stamp, revision=None, reverses_id=None)
+    uow.later(Write(entries, heads, computed=("revision", _NEXT_REVISION)))
+    uow.later(Write(transfers, lines))
+    return len(heads)
+
+
+_NEXT_REVISION: Final = (
+    "1 + (SELECT coalesce(max(old.revision), 0) FROM journal_entries AS old WHERE old.tenant_id = said.tenant_id "
+    "AND old.loan_id = said.loan_id AND old.entry_key = said.entry_key)"
+)
+
+
+def _add_rows(
+    uow: UnitOfWork,
+    heads: list[dict[str, Any]],
+    lines: list[dict[str, Any]],
+    loan_id: UUID,
+    entry: Entry,
+    stamp: Stamp,
+    *,
+    revision: int | None,
+    reverses_id: UUID | None,
+) -> None:
+    """Add the rows of an entry."""
+    entry_id, posting_date = new_id(), stamp.books.posting_date(entry.effective_date)
+    heads.append(
+        {
+            "tenant_id": uow.tenant_id,
+            "id": entry_id,
+            "loan_id": loan_id,
+            "entry_key": entry.key,
+            "revision": revision,
+            "kind": str(entry.kind),
+            "effective_date": entry.effective_date,
+            "posting_date": posting_date,
+            "business_date": stamp.business_date,
+            "payment_id": None if entry.payment_id is None else UUID(entry.payment_id),
+            "reverses_id": reverses_id,
+            "posted_at": stamp.posted_at,
+        }
+    )
+    lines += [
+        {
+            "tenant_id": uow.tenant_id,
+            "entry_id": entry_id,
+            "line": line,
+            "loan_id": loan_id,
+            "posting_date": posting_date,
+            "debit_account": int(moved.debit),
+            "credit_account": int(moved.credit),
+            "amount": moved.amount,
+        }
+        for line, moved in enumerate(entry.transfers, 1)
+    ]

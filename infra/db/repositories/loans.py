@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Select,
     Table,
+    Text,
+    Uuid,
     and_,
+    any_,
     bindparam,
+    cast,
     delete,
     exists,
     or_,
@@ -22,20 +30,24 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import RowMapping
 
 from domain.events import event_from_dict, event_to_dict
 from domain.history import VOIDED, Record
-from domain.loan import LoanState, state_hash
+from domain.loan import Fee, Instalment, LoanState, state_hash
 from domain.program import Program
 from domain.program_form import program_from_dict
 from infra.db.bulk import insert_rows
 from infra.db.models.archive import status_archive
 from infra.db.models.servicing import instalments, loan_events, loan_fees, loans, program_versions
 from infra.db.models.tenancy import tenants
+from infra.db.pipeline import Asked, Cut, Query, Row, Update, Write
 from infra.db.repositories.webhooks import HAS_LISTENERS
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
+
+_FEW: Final = 4
+"""Rows that are updated together with what else is to be written; more are a statement of their own."""
+_MANY: Final = 200
 
 CacheKey = tuple[UUID, Any]
 """(owner, key within the owner): a loan and an instalment number, a payment and a line, ..."""
@@ -46,20 +58,30 @@ def _loans_with_terms() -> Select[Any]:
         program_versions.c.program_id == loans.c.program_id, program_versions.c.version == loans.c.program_version
     )
     return (
-        select(loans, program_versions.c.terms.label("program_terms"), tenants.c.zone, HAS_LISTENERS.label("has_listeners"))
+        select(
+            loans,
+            cast(program_versions.c.terms, Text).label("program_terms"),
+            tenants.c.zone,
+            HAS_LISTENERS.label("has_listeners"),
+        )
         .join(program_versions, version)
         .join(tenants, tenants.c.id == loans.c.tenant_id)
     )
 
 
-async def loan_rows(uow: UnitOfWork, loan_ids: Sequence[UUID], *, lock: bool) -> Sequence[RowMapping]:
+_IDS: Final = bindparam("ids", type_=ARRAY(Uuid))
+_SOME: Final = _loans_with_terms().where(loans.c.id == any_(_IDS)).order_by(loans.c.id)
+_LOANS: Final = Query(_SOME)
+_LOANS_LOCKED: Final = Query(_SOME.with_for_update(of=loans))
+
+
+def loan_rows(loan_ids: Sequence[UUID], *, lock: bool) -> Asked:
     """The rows of some loans with `program_terms` (JSON), the tenant's `zone`, and whether it `has_listeners` (active
     webhook endpoints), in the order of their ids.
 
     `lock` takes each row FOR UPDATE in that order, so that two transactions never wait for each other.
     """
-    statement = _loans_with_terms().where(loans.c.id.in_(loan_ids)).order_by(loans.c.id)
-    return await uow.all(statement.with_for_update(of=loans) if lock else statement)
+    return (_LOANS_LOCKED if lock else _LOANS)(ids=list(loan_ids))
 
 
 async def hold_loan(uow: UnitOfWork, loan_id: UUID) -> None:
@@ -68,13 +90,13 @@ async def hold_loan(uow: UnitOfWork, loan_id: UUID) -> None:
     await uow.execute(select(loans.c.id).where(loans.c.id == loan_id).with_for_update(read=True, key_share=True))
 
 
-async def page_of_loans(uow: UnitOfWork, after: UUID | None, limit: int) -> Sequence[RowMapping]:
+async def page_of_loans(uow: UnitOfWork, after: UUID | None, limit: int) -> Sequence[Row]:
     """The next loans in the order of their ids, after `after`."""
     statement = _loans_with_terms().order_by(loans.c.id).limit(limit)
     return await uow.all(statement if after is None else statement.where(loans.c.id > after))
 
 
-async def page_to_close(uow: UnitOfWork, on: date, cursor: UUID | None, limit: int) -> Sequence[RowMapping]:
+async def page_to_close(uow: UnitOfWork, on: date, cursor: UUID | None, limit: int) -> Sequence[Row]:
     """The next loans (locked, in the order of their ids, after `cursor`) that are to be brought through `on` or have no row
     of it in the status archive: those that live, and those to which something happened on that day."""
     lives = or_(loans.c.status.in_(("active", "charged_off")), loans.c.processed_through == on)
@@ -90,36 +112,42 @@ async def page_to_close(uow: UnitOfWork, on: date, cursor: UUID | None, limit: i
     return await uow.all(statement.order_by(loans.c.id).limit(limit).with_for_update(of=loans))
 
 
-def programs_of(rows: Sequence[RowMapping]) -> dict[tuple[UUID, int], Program]:
-    """The program versions of some loan rows, each read from its JSON once."""
-    found: dict[tuple[UUID, int], Program] = {}
-    for row in rows:
-        key = (row["program_id"], row["program_version"])
-        if key not in found:
-            found[key] = program_from_dict(row["program_terms"])
-    return found
+@lru_cache(maxsize=1000)
+def program_of(terms: str) -> Program:
+    """A program from its JSON, as a row of a loan carries it. Kept: a tenant has few."""
+    return program_from_dict(json.loads(terms))
 
 
-async def records_of(uow: UnitOfWork, loan_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
-    """The history of each loan in the order it was recorded, superseded events included.
+_event: Final = loan_events.c
+_HISTORIES: Final = Query(
+    select(
+        _event.loan_id,
+        _event.sequence,
+        _event.position,
+        _event.effective_date,
+        _event.kind,
+        _event.payload,
+        _event.supersedes,
+        _event.recorded_at,
+        _event.recorded_business_date,
+    )
+    .where(_event.loan_id == any_(_IDS))
+    .order_by(_event.loan_id, _event.sequence)
+)
+
+
+def histories(loan_ids: Sequence[UUID]) -> Asked:
+    """The history of each loan in the order it was recorded, superseded events included; `records_of` reads them.
 
     A statement of its own, after the lock: one that waits for the lock would see the history from before the wait.
     """
-    result: dict[UUID, list[Record]] = {loan_id: [] for loan_id in loan_ids}
-    column = loan_events.c
-    columns = (
-        column.loan_id,
-        column.sequence,
-        column.position,
-        column.effective_date,
-        column.kind,
-        column.payload,
-        column.supersedes,
-        column.recorded_at,
-        column.recorded_business_date,
-    )
-    statement = select(*columns).where(column.loan_id.in_(loan_ids)).order_by(column.loan_id, column.sequence)
-    for row in await uow.all(statement):
+    return _HISTORIES(ids=list(loan_ids))
+
+
+def records_of(rows: Iterable[Row]) -> dict[UUID, list[Record]]:
+    """The records of each loan's history, from the rows of `histories`."""
+    result: dict[UUID, list[Record]] = defaultdict(list)
+    for row in rows:
         record = Record(
             number=row["sequence"],
             position=row["position"],
@@ -190,17 +218,31 @@ async def save_states(uow: UnitOfWork, states: Mapping[UUID, tuple[LoanState, in
         {"key": loan_id, "last_sequence": sequence, "updated_at": uow.recorded_at, **state_values(state)}
         for loan_id, (state, sequence) in states.items()
     ]
-    await uow.execute(update(loans).where(loans.c.id == bindparam("key")), rows)
+    if len(rows) < _FEW:
+        for row in rows:
+            uow.later(Update(loans, uow.tenant_id, row.pop("key"), row))
+    else:
+        await uow.execute(update(loans).where(loans.c.id == bindparam("key")), rows)
 
 
 async def save_schedules(
-    uow: UnitOfWork, states: Mapping[UUID, LoanState], *, due_within: tuple[date, date] | None = None
+    uow: UnitOfWork,
+    states: Mapping[UUID, LoanState],
+    *,
+    due_within: tuple[date, date] | None = None,
+    stored: Mapping[UUID, LoanState] | None = None,
 ) -> None:
     """Cache the instalments and the fees of each loan; rows that are right already are left alone.
 
-    `due_within` (first and last due date) limits the instalments looked at: where nothing but time has passed and nothing
-    is late, only those whose due date was reached or passed have changed.
+    `stored`: the states of which loans the cache is known to be; what is stored of the others is read. `due_within` (first
+    and last due date) limits the instalments looked at: where nothing but time has passed and nothing is late, only those
+    whose due date was reached or passed have changed.
     """
+    if not states:
+        return
+    for loan_id, before in (stored or {}).items():
+        if loan_id in states and _save_changed(uow, loan_id, before, states[loan_id]):
+            states = {other: state for other, state in states.items() if other != loan_id}
     if not states:
         return
     rows = instalment_rows(states)
@@ -212,41 +254,59 @@ async def save_schedules(
     await sync(uow, loan_fees, "loan_id", list(states), fee_rows(states))
 
 
+def _save_changed(uow: UnitOfWork, loan_id: UUID, before: LoanState, after: LoanState) -> bool:
+    """Cache what differs between two states. Returns False, having written nothing, when a fee is gone, or an instalment
+    that was not the last."""
+    rows, fees = {row.number: row for row in before.instalments}, {fee.key: fee for fee in before.fees}
+    gone = rows.keys() - {row.number for row in after.instalments}
+    last = max((row.number for row in after.instalments), default=0)
+    if (gone and min(gone) <= last) or fees.keys() - {fee.key for fee in after.fees}:
+        return False
+    key = {"tenant_id": uow.tenant_id, "loan_id": loan_id}
+    if gone:
+        uow.later(Cut(instalments, {**key, "number": min(gone)}))
+    changed = [row for row in after.instalments if rows.get(row.number) != row]
+    uow.later(Write(instalments, [{**key, "number": row.number, **_instalment(row)} for row in changed], replace=True))
+    others = [fee for fee in after.fees if fees.get(fee.key) != fee]
+    uow.later(Write(loan_fees, [{**key, "fee_key": fee.key, **_fee(fee)} for fee in others], replace=True))
+    return True
+
+
 def instalment_rows(states: Mapping[UUID, LoanState]) -> dict[CacheKey, dict[str, Any]]:
     """The rows that cache the schedules of some loans."""
+    return {(loan_id, item.number): _instalment(item) for loan_id, state in states.items() for item in state.instalments}
+
+
+def _instalment(item: Instalment) -> dict[str, Any]:
     return {
-        (loan_id, item.number): {
-            "due_date": item.due_date,
-            "payment": item.payment,
-            "principal": item.principal,
-            "interest": item.interest,
-            "principal_paid": item.principal_paid,
-            "interest_paid": item.interest_paid,
-            "interest_waived": item.interest_waived,
-            "fees": item.fees,
-            "fees_paid": item.fees_paid,
-            "status": str(item.status),
-            "paid_on": item.paid_on,
-        }
-        for loan_id, state in states.items()
-        for item in state.instalments
+        "due_date": item.due_date,
+        "payment": item.payment,
+        "principal": item.principal,
+        "interest": item.interest,
+        "principal_paid": item.principal_paid,
+        "interest_paid": item.interest_paid,
+        "interest_waived": item.interest_waived,
+        "fees": item.fees,
+        "fees_paid": item.fees_paid,
+        "status": str(item.status),
+        "paid_on": item.paid_on,
     }
 
 
 def fee_rows(states: Mapping[UUID, LoanState]) -> dict[CacheKey, dict[str, Any]]:
     """The rows that cache the fees of some loans."""
+    return {(loan_id, fee.key): _fee(fee) for loan_id, state in states.items() for fee in state.fees}
+
+
+def _fee(fee: Fee) -> dict[str, Any]:
     return {
-        (loan_id, fee.key): {
-            "kind": fee.kind,
-            "due_date": fee.due_date,
-            "assessed_on": fee.assessed_on,
-            "amount": fee.amount,
-            "paid": fee.paid,
-            "waived": fee.waived,
-            "paid_on": fee.paid_on,
-        }
-        for loan_id, state in states.items()
-        for fee in state.fees
+        "kind": fee.kind,
+        "due_date": fee.due_date,
+        "assessed_on": fee.assessed_on,
+        "amount": fee.amount,
+        "paid": fee.paid,
+        "waived": fee.waived,
+        "paid_on": fee.paid_on,
     }
 
 
@@ -270,6 +330,9 @@ async def sync(
         await uow.execute(delete(table).where(tuple_(table.c[owner], table.c[key]).in_(gone)))
     if wrong:
         changed = [{"tenant_id": uow.tenant_id, owner: at[0], key: at[1], **wanted[at]} for at in wrong]
+        if len(changed) < _MANY:
+            uow.later(Write(table, changed, replace=True))
+            return
         upsert = postgresql.insert(table)
         names = [name for name in changed[0] if name not in ("tenant_id", owner, key)]
         upsert = upsert.on_conflict_do_update(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
-from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, update
-from sqlalchemy.engine import RowMapping
+from sqlalchemy import ARRAY, String, Uuid, any_, bindparam, select, update
 
 from domain.loan import Allocation
 from infra.db.models.servicing import payment_allocations, payment_instruments, payments
+from infra.db.pipeline import Asked, Query, Row, Write
 from infra.db.repositories.loans import CacheKey, differences, sync
 from infra.db.uow import UnitOfWork
 
-_CHUNK: Final = 5_000
-"""Values a statement: it takes 65,535 at most."""
 _NOTHING: Final = {
     "principal_applied": 0,
     "interest_applied": 0,
@@ -27,19 +24,32 @@ _NOTHING: Final = {
 }
 
 
-async def payment_rows(uow: UnitOfWork, payment_ids: Sequence[UUID]) -> Sequence[RowMapping]:
+_BY_IDS: Final = Query(
+    select(payments).where(payments.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))).order_by(payments.c.id)
+)
+_BY_NAMES: Final = Query(select(payments).where(payments.c.external_id == any_(bindparam("names", type_=ARRAY(String)))))
+
+
+def payments_by_ids(payment_ids: Sequence[UUID]) -> Asked:
     """The rows of some payments, in the order of their ids."""
-    return await uow.all(select(payments).where(payments.c.id.in_(payment_ids)).order_by(payments.c.id))
+    return _BY_IDS(ids=list(payment_ids))
 
 
-async def payments_by_external_id(uow: UnitOfWork, external_ids: Collection[str]) -> dict[str, RowMapping]:
+def payments_by_names(external_ids: Iterable[str]) -> Asked:
+    """The rows of the payments that have these external ids for ever."""
+    return _BY_NAMES(names=list(external_ids))
+
+
+async def payment_rows(uow: UnitOfWork, payment_ids: Sequence[UUID]) -> Sequence[Row]:
+    """The rows of some payments, in the order of their ids."""
+    (rows,) = await uow.fetch(payments_by_ids(payment_ids))
+    return rows
+
+
+async def payments_by_external_id(uow: UnitOfWork, external_ids: Iterable[str]) -> dict[str, Row]:
     """The payments that have these external ids for ever."""
-    found = {}
-    remaining = iter(external_ids)
-    while chunk := list(islice(remaining, _CHUNK)):
-        for row in await uow.all(select(payments).where(payments.c.external_id.in_(chunk))):
-            found[row["external_id"]] = row
-    return found
+    (rows,) = await uow.fetch(payments_by_names(external_ids))
+    return {row["external_id"]: row for row in rows}
 
 
 async def instrument_owner(uow: UnitOfWork, instrument_id: UUID) -> UUID | None:
@@ -48,6 +58,11 @@ async def instrument_owner(uow: UnitOfWork, instrument_id: UUID) -> UUID | None:
     statement = select(table.c.borrower_id).where(table.c.id == instrument_id, table.c.removed_at.is_(None))
     row = await uow.one_or_none(statement)
     return None if row is None else row["borrower_id"]
+
+
+def add_payments(uow: UnitOfWork, rows: list[dict[str, Any]]) -> None:
+    """Insert payments, all of the same columns, with what else is to be written."""
+    uow.later(Write(payments, rows))
 
 
 async def set_settled(uow: UnitOfWork, payment_ids: list[UUID]) -> None:
@@ -80,14 +95,30 @@ async def set_returned(uow: UnitOfWork, payment_id: UUID, code: str) -> None:
     await sync(uow, payment_allocations, "payment_id", [payment_id], {})
 
 
-async def save_allocations(uow: UnitOfWork, wanted: Mapping[UUID, Mapping[str, Allocation]], since: date) -> None:
-    """Cache where the money of each payment effective from `since` on went (`wanted`: by loan, then payment id)."""
+async def save_allocations(
+    uow: UnitOfWork,
+    wanted: Mapping[UUID, Mapping[str, Allocation]],
+    since: date,
+    *,
+    stored: Mapping[UUID, Mapping[str, Allocation]] | None = None,
+    written: Collection[UUID] = (),
+) -> None:
+    """Cache where the money of each payment effective from `since` on went (`wanted`: by loan, then payment id).
+
+    `stored`: of which loans what is cached is known; of the others it is read. `written`: payments whose rows say where
+    their money went already, and of which no line is there.
+    """
     allocations = {
         UUID(payment_id): allocation
-        for of_loan in wanted.values()
+        for loan_id, of_loan in wanted.items()
         for payment_id, allocation in of_loan.items()
-        if allocation.effective_date >= since
+        if allocation.effective_date >= since and (stored or {}).get(loan_id, {}).get(payment_id) != allocation
     }
+    new = {payment_id: allocation for payment_id, allocation in allocations.items() if payment_id in written}
+    lines = line_rows(new).items()
+    rows = [{"tenant_id": uow.tenant_id, "payment_id": at[0], "line": at[1], **values} for at, values in lines]
+    uow.later(Write(payment_allocations, rows))
+    allocations = {payment_id: allocation for payment_id, allocation in allocations.items() if payment_id not in new}
     if not allocations:
         return
     changed = await _changed_sums(uow, allocations)

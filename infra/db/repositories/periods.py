@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Integer, Uuid, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import RowMapping
 
+from domain.errors import NotFound
 from domain.periods import OpenBooks, PeriodStatus
 from infra.db.models.servicing import journal_transfers, periods
 from infra.db.models.tenancy import business_days, tenants
+from infra.db.pipeline import Asked, Query, Row
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 
+_closed: Final = select(func.max(periods.c.month)).where(periods.c.status == PeriodStatus.CLOSED).scalar_subquery()
+_BOOKS: Final = Query(
+    select(tenants.c.business_date, _closed.label("closed")).where(tenants.c.id == bindparam("tenant", type_=Uuid))
+)
+_HOLD: Final = Query(
+    select(func.pg_advisory_xact_lock_shared(bindparam("lock", type_=Integer), bindparam("tenant_key", type_=Integer)))
+)
 _LOCK = 0x504D  # "PM": the advisory lock that postings share and whoever closes a period holds alone
 
 
@@ -24,8 +33,22 @@ async def hold_open(uow: UnitOfWork) -> OpenBooks:
     Taken after the locks of loans, never before them. The date is read again: it may have moved since the transaction
     read it, and a month been closed after that.
     """
-    await uow.execute(select(func.pg_advisory_xact_lock_shared(_LOCK, _tenant_key(uow))))
-    return await open_books(uow)
+    if uow.books is None:
+        held(uow, *await uow.fetch(*holding(uow)))
+    assert uow.books is not None
+    return uow.books
+
+
+def holding(uow: UnitOfWork) -> tuple[Asked, Asked]:
+    """What `hold_open` asks: the lock, then the books. `held` takes the answers."""
+    return _HOLD(lock=_LOCK, tenant_key=_tenant_key(uow)), _BOOKS(tenant=uow.tenant_id)
+
+
+def held(uow: UnitOfWork, locked: list[Row], books: list[Row]) -> None:
+    """The books are held: the answers to `holding`. Raises NotFound("tenant")."""
+    if not books:
+        raise NotFound("tenant")
+    uow.hold(OpenBooks(books[0]["business_date"], books[0]["closed"]))
 
 
 async def hold_all(uow: UnitOfWork) -> OpenBooks:
@@ -36,11 +59,10 @@ async def hold_all(uow: UnitOfWork) -> OpenBooks:
 
 async def open_books(uow: UnitOfWork) -> OpenBooks:
     """Where postings go at this moment: to look at it only."""
-    closed = select(func.max(periods.c.month)).where(periods.c.status == PeriodStatus.CLOSED).scalar_subquery()
-    row = await uow.one(
-        select(tenants.c.business_date, closed.label("closed")).where(tenants.c.id == uow.tenant_id), "tenant"
-    )
-    return OpenBooks(row["business_date"], row["closed"])
+    (rows,) = await uow.fetch(_BOOKS(tenant=uow.tenant_id))
+    if not rows:
+        raise NotFound("tenant")
+    return OpenBooks(rows[0]["business_date"], rows[0]["closed"])
 
 
 async def first_month(uow: UnitOfWork) -> date:
