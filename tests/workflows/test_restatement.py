@@ -67,7 +67,7 @@ async def test_a_backdated_payment_has_its_archived_days_restated(
     assert metadata.current_details == "done; waiting on nobody"
     history = await histories.keep("RestatementWorkflow.restated", handle)
     await replayer.replay_workflow(history)
-    assert "John" not in history.to_json()
+    assert "John Doe" not in history.to_json()
     async with rows.uow() as uow:
         await assert_consistent(uow, loan_id)
 
