@@ -19,7 +19,7 @@ from infra.db.models.processes import autopay_enrolments
 from infra.db.uow import UnitOfWork
 from services import autopay
 from tests.conftest import MakeTenant
-from tests.workflows.platform import Rows
+from tests.workflows.platform import VAULT, Rows
 
 DUE = date(2020, 10, 9)
 
@@ -76,7 +76,7 @@ async def test_few_are_told_at_a_time(engine: AsyncEngine, temporal_client: Clie
     rows = Rows(engine, await make_tenant(DUE))
     ids = await enrolled(rows, 30)
     listening = Listening(temporal_client)
-    dates = DateActivities(engine, listening)  # type: ignore[arg-type]
+    dates = DateActivities(engine, listening, VAULT)  # type: ignore[arg-type]
     left = await ActivityEnvironment().run(dates.settle_day, BusinessDay(rows.tenant, DUE))
     assert left.count == 30
     assert listening.told == Counter(autopay.workflow_id(one) for one in ids)
@@ -97,7 +97,7 @@ async def test_nobody_is_told_again_while_others_are_at_work(
             async with rows.uow() as uow:
                 await done(uow, one)
 
-    dates = DateActivities(engine, listening)  # type: ignore[arg-type]
+    dates = DateActivities(engine, listening, VAULT)  # type: ignore[arg-type]
     settling = ActivityEnvironment().run(dates.settle_day, BusinessDay(rows.tenant, DUE))
     left, _ = await asyncio.gather(settling, work())
     assert left.count == 0
