@@ -26,6 +26,9 @@ from tests.domain.loans import EXAMPLE
 from tests.services import lending, sending
 from tests.workflows.platform import ACCOUNT, VAULT, Borrowed, Rows
 
+OTHER = "000987654321"
+"""Another account number than the one of every test."""
+
 
 async def by_nacha(rows: Rows) -> None:
     """Have a lender's drafts go out as files."""

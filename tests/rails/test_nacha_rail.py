@@ -19,11 +19,9 @@ from infra.storage import ObjectStore
 from services import autopay, instruments, rail_files
 from tests.achvalidate import Valid, Validator
 from tests.domain.loans import EXAMPLE
-from tests.rails.lender import Lender
+from tests.rails.lender import OTHER, Lender
 from tests.services.lending import assert_consistent, pay
 from tests.workflows.platform import VAULT
-
-OTHER = "000987654321"
 
 
 async def test_a_cutoff_is_one_file_of_its_drafts_which_another_implementation_accepts(

@@ -19,11 +19,9 @@ from services.payments import RecordPayment, record
 from tests import bank
 from tests.achvalidate import Validator
 from tests.rails.answering import answered, outcomes, payment_of, sent
-from tests.rails.lender import Lender
+from tests.rails.lender import OTHER, Lender
 from tests.services.lending import assert_consistent
 from tests.workflows.platform import VAULT
-
-OTHER = "000987654321"
 
 
 async def test_r01_r01_and_success(lender: Lender, achvalidate: Validator) -> None:

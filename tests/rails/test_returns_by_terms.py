@@ -11,8 +11,8 @@ import pytest
 from domain.instruments import VerificationMethod, VerificationStatus
 from services import instruments
 from tests import bank
-from tests.rails.lender import Lender
-from tests.rails.test_returns import OTHER, answered
+from tests.rails.answering import answered
+from tests.rails.lender import OTHER, Lender
 from tests.workflows.platform import ACCOUNT, VAULT, Borrowed
 
 RETURNED = date(2020, 10, 14)
