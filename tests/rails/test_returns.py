@@ -11,7 +11,7 @@ from sqlalchemy import select
 from domain.errors import InvalidInput
 from domain.events import ChargedOff
 from infra.db.models.processes import payment_reversals
-from services import autopay, payouts, returns, reversals
+from services import autopay, ledger, payouts, returns, reversals
 from services.payments import RecordPayment, record
 from services.replaying import apply_event, lock_loan
 from services.tenants import change_settings
@@ -98,7 +98,7 @@ async def test_a_return_posts_also_where_the_fee_cannot_be_charged(lender: Lende
     assert (row["status"], row["nsf_fees"], row["principal_balance"]) == ("charged_off", 0, 10_000_00)
     assert row["charged_off_balance"] > 10_000_00
     async with lender.rows.uow() as uow:
-        await assert_consistent(uow, loan.loan_id)
+        assert ledger.reconciled(await ledger.reconcile(uow))
 
 
 async def test_a_return_taken_by_many_at_once_posts_once(lender: Lender) -> None:
