@@ -72,7 +72,7 @@ soak: setup soak-crash
 	PERDIEM_PROPERTIES=soak $(PY) -m pytest -n $(WORKERS) --dist loadscope --noconftest --timeout 0 --hypothesis-seed $$seed tests/properties $(SOAKED)
 	@WORKERS=$(WORKERS) $(PY) -m tests.mutation.run
 
-BENCHMARKS := $(filter-out __init__,$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCHMARKS := $(filter-out __init__ bare_%,$(basename $(notdir $(wildcard benchmarks/*.py))))
 PATHS ?= ../shared/cases
 
 bench: $(addprefix bench-,$(BENCHMARKS))

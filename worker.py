@@ -60,6 +60,11 @@ _WEBHOOKS_AT_ONCE: Final = 50  # while one waits for its answer it holds no conn
 _ACTIVITIES_PER_CONNECTION: Final = 4  # most of its time an activity waits for Temporal, not for the database
 
 
+def activities_at_once(settings: Settings) -> int:
+    """How many activities a worker has under way at most."""
+    return _ACTIVITIES_PER_CONNECTION * settings.database_pool_size
+
+
 def make_worker(settings: Settings, client: Client, engine: AsyncEngine) -> Worker:
     """A worker of our task queue; `engine` is the application role's."""
     return Worker(
@@ -68,7 +73,7 @@ def make_worker(settings: Settings, client: Client, engine: AsyncEngine) -> Work
         workflows=WORKFLOWS,
         activities=activities(settings, engine, client, Notifier(settings)),
         workflow_runner=RUNNER,
-        max_concurrent_activities=_ACTIVITIES_PER_CONNECTION * settings.database_pool_size,
+        max_concurrent_activities=activities_at_once(settings),
         graceful_shutdown_timeout=GRACE,
     )
 
