@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -47,6 +46,7 @@ from infra.temporal import Temporal
 from services import autopay, dates, instruments
 from services.replaying import apply_events, lock_loans
 from services.tenants import CreateTenant, create_tenant
+from standalone.processes import spawn
 from standalone.stack import REPOSITORY, Stack
 
 GOAL: Final = 0.7
@@ -268,12 +268,12 @@ async def measure(stack: Stack, bare_worker: int) -> tuple[list[Round], list[Rou
 @contextlib.contextmanager
 def bare_worker(stack: Stack) -> Iterator[int]:
     """The empty workflow's worker; yields its process id."""
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.bare_autopay"], env=stack.environment, cwd=REPOSITORY)
+    command = [sys.executable, "-m", "benchmarks.bare_autopay"]
+    child = spawn("empty worker", command, log=stack.home / "empty.log", environment=stack.environment, directory=REPOSITORY)
     try:
-        yield process.pid
+        yield child.pid
     finally:
-        process.kill()
-        process.wait()
+        child.kill()
 
 
 def report(name: str, rounds: list[Round]) -> float:
