@@ -53,6 +53,7 @@ async def test_the_response_has_the_documented_fields(uow_of: UowOf, loan_office
         "due_from_borrower_applied": "0.00",
         "refunded_amount": "0.00",
         "recorded_business_date": "2020-10-21",
+        "return_code": None,
     }
 
 
