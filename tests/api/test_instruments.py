@@ -100,7 +100,9 @@ async def test_a_number_and_a_token_are_sealed_in_their_row_and_are_nowhere_else
     vault, tenant = Vault.of(settings), loan_officer.tenant_id
     async with uow_of(tenant) as uow:
         row = await uow.one(select(payment_instruments), "instrument")
-        trail = await uow.all(select(audit_log).where(audit_log.c.object_id == UUID(borrower_id)))
+        trail = await uow.all(
+            select(audit_log).where(audit_log.c.object_id == UUID(borrower_id)).order_by(audit_log.c.recorded_at)
+        )
         kept = await uow.all(select(idempotency_keys))
     place = {name: sealed_place(name, tenant, UUID(instrument_id)) for name in ("account_number", "processor_token")}
     assert vault.decrypt(row["account_number_encrypted"], place["account_number"]) == OTHER_NUMBER
