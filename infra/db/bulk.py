@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-import psycopg
 from sqlalchemy import Table, text
 from sqlalchemy.dialects.postgresql import JSONB, dialect
 from sqlalchemy.types import TypeEngine
@@ -36,9 +35,7 @@ async def stage(uow: UnitOfWork, table: Table, columns: Sequence[str], rows: Ite
     await uow.execute(text(f"TRUNCATE {name}"))
     converters = [_CONVERTERS.get(type(table.c[column].type)) for column in columns]
     changed = [(at, convert) for at, convert in enumerate(converters) if convert is not None]
-    raw = await uow.connection.get_raw_connection()
-    driver = raw.driver_connection
-    assert isinstance(driver, psycopg.AsyncConnection)
+    driver = await uow.driver()
     async with driver.cursor() as cursor, cursor.copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN") as copy:
         for row in rows:
             if changed:

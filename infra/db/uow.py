@@ -114,6 +114,13 @@ class UnitOfWork:
         self._only_read = False  # who knows
         return connection
 
+    async def driver(self) -> psycopg.AsyncConnection[Any]:
+        """psycopg's own connection in this transaction, with nothing left to send: for COPY."""
+        await self._send()
+        self._only_read = False  # who knows
+        assert self._driver is not None
+        return self._driver
+
     @property
     def _open(self) -> AsyncConnection:
         if self._connection is None:

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 from datetime import date
 from typing import Final
 
-import psycopg
-
 from infra.db.uow import UnitOfWork
 
 _CHUNK: Final = 64 * 1024
@@ -40,9 +38,7 @@ async def ledger_csv(uow: UnitOfWork, first: date, last: date) -> AsyncIterator[
     One statement, so all of it is of one instant; the same days of closed months give the same bytes for ever. A mirror's
     line names the entry it takes back in `reverses`.
     """
-    raw = await uow.connection.get_raw_connection()
-    driver = raw.driver_connection
-    assert isinstance(driver, psycopg.AsyncConnection)
+    driver = await uow.driver()
     waiting = bytearray()
     async with driver.cursor() as cursor, cursor.copy(_EXPORT, {"first": first, "last": last}) as copy:
         async for line in copy:
