@@ -1,7 +1,8 @@
 """What a return of an ACH entry means: for the draft itself, and for the drafts that would come after it.
 
 Source: Nacha Operating Rules, Appendix Four (return reason codes and their time frames), 2.12.4 (reinitiation: R01 and R09,
-at most twice, within 180 days of the settlement of the original entry, for the same amount) and 3.8 (returns by the RDFI).
+at most twice, within 180 days of the settlement of the original entry, for the same amount), 2.13.6 (dishonored returns)
+and 3.8 (returns by the RDFI).
 Stricter than the rules in one thing: after R11 (an entry that departs from its authorization) the rules would allow a
 corrected entry; here the borrower authorizes anew.
 """
@@ -21,6 +22,8 @@ MAX_RETRIES: Final = 2
 RETRY_DAYS: Final = 180
 """From the settlement of the first attempt to that of the last."""
 _UNAUTHORIZED_DAYS: Final = 60
+DISHONOR_DAYS: Final = 5
+"""Banking days from the settlement of a late return."""
 
 
 class Action(StrEnum):
@@ -76,6 +79,16 @@ class Decision:
     @property
     def suspends(self) -> bool:
         return self.action in SUSPENDING
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A return that came after its `deadline`, by so many calendar `days`: it is posted all the same, and the lender's bank
+    may dishonor it (R68) until `dishonor_by`."""
+
+    deadline: date
+    days: int
+    dishonor_by: date
 
 
 _TWO, _SIXTY, _UNBOUND = TimeFrame.TWO_BANKING_DAYS, TimeFrame.SIXTY_DAYS, TimeFrame.UNBOUND
@@ -194,8 +207,10 @@ def deadline(code: str, settled_on: date, holidays: frozenset[date]) -> date | N
     return None
 
 
-def is_late(code: str, settled_on: date, returned_on: date, holidays: frozenset[date]) -> bool:
-    """Whether a return came after its deadline: it is posted all the same, and the lender's bank may dishonor it (R68)
-    within five banking days."""
+def lateness(code: str, settled_on: date, returned_on: date, holidays: frozenset[date]) -> Late | None:
+    """How late a return of an entry came; None when it came in time, or its code knows no deadline. `settled_on` and
+    `returned_on`: the settlement dates of the entry and of its return."""
     last = deadline(code, settled_on, holidays)
-    return last is not None and returned_on > last
+    if last is None or returned_on <= last:
+        return None
+    return Late(last, (returned_on - last).days, add_banking_days(returned_on, DISHONOR_DAYS, holidays))

@@ -13,10 +13,12 @@ LONG_IN_TRANSIT: Final = 5
 
 class CaseKind(StrEnum):
     """`draft_in_transit`: money that has been on its way for longer than expected. `return_to_review`: a bank's answer
-    about a draft that cannot be acted on without a person."""
+    about a draft that cannot be acted on without a person. `late_return`: a draft that was taken back after the network's
+    deadline, which the lender may have its bank dishonor."""
 
     DRAFT_IN_TRANSIT = "draft_in_transit"
     RETURN_TO_REVIEW = "return_to_review"
+    LATE_RETURN = "late_return"
 
 
 class CaseStatus(StrEnum):

@@ -15,6 +15,8 @@ SETTLEMENT_DAYS: Final = 1
 """Banking days from the cutoff to settlement, unless a script says otherwise."""
 RETURN_DAYS: Final = 2
 """Banking days from the cutoff to a return."""
+TOO_LATE_DAYS: Final = 5
+"""Banking days from the cutoff to a return after its deadline, which is the third."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,12 @@ def _returned_first(times: int) -> Scripted:
     return returned
 
 
-def _late(on: date, attempt: int, holidays: frozenset[date]) -> Script:
+def _too_late(on: date, attempt: int, holidays: frozenset[date]) -> Script:
+    back = Message("R08", add_banking_days(on, TOO_LATE_DAYS, holidays))
+    return Script(add_banking_days(on, SETTLEMENT_DAYS, holidays), (back,))
+
+
+def _disputed(on: date, attempt: int, holidays: frozenset[date]) -> Script:
     back = Message("R10", next_banking_day(on + timedelta(days=60), holidays))
     return Script(add_banking_days(on, SETTLEMENT_DAYS, holidays), (back,))
 
@@ -95,5 +102,6 @@ _SCRIPTS: Final[dict[str, Scripted]] = {
     "9802": _returned_first(2),
     "9803": _twice,
     "9804": _out_of_order,
-    "9860": _late,
+    "9805": _too_late,
+    "9860": _disputed,
 }

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import RowMapping
 
-from domain.ach_returns import Action, Decision, after_return, return_code
+from domain.ach_returns import Action, Decision, after_return, lateness, return_code
 from domain.autopay import DraftStatus, EnrolmentStatus
 from domain.calendars import add_banking_days
 from domain.cases import CaseKind
@@ -23,7 +23,7 @@ from domain.history import standing, surviving
 from domain.instruments import VerificationMethod, VerificationStatus
 from domain.loan import LoanStatus
 from domain.money import format_amount
-from domain.rails import settles_on
+from domain.rails import effective_date, settles_on
 from domain.restatement import CorrectionKind
 from domain.reversal import ReversalStatus, ReversalStep
 from domain.shortfall import cover_shortfalls
@@ -68,6 +68,20 @@ async def post(uow: UnitOfWork, loan: LockedLoan, entry: RowMapping, payment: Ro
         return refused[:500]
     await _follow(uow, loan, entry, payment, draft, enrolment, decision)
     return None
+
+
+async def note_late(uow: UnitOfWork, entry: RowMapping, code: str, returned_on: date) -> None:
+    """Open a case about a returned entry that came after the network's deadline: what was taken back stays so until the
+    lender's bank dishonors it."""
+    if entry["handed_over_on"] is None:  # its bank answers before we know that it has the file
+        return
+    late = lateness(code, effective_date(entry["handed_over_on"], bank_holidays()), returned_on, bank_holidays())
+    if late is None:
+        return
+    came = f"{code} {return_code(code).title}: it came {late.days} {'day' if late.days == 1 else 'days'} late."
+    dates = f"It is of {returned_on}, and the last day for it was {late.deadline}"
+    detail = f"{came} {dates}: the lender's bank may dishonor it (R68) until {late.dishonor_by}."
+    await cases.open_once(uow, CaseKind.LATE_RETURN, entry["loan_id"], entry["payment_id"], detail)
 
 
 async def _reverse(

@@ -207,6 +207,7 @@ async def _return(uow: UnitOfWork, loan: LockedLoan, entry: RowMapping, answer: 
     values = {"status": str(EntryStatus.RETURNED), "returned_on": answer["answered_on"], "return_code": code}
     await rail_entries.change_entry(uow, entry["id"], **values)
     reason = await bank_returns.post(uow, loan, entry, payment, code)
+    await bank_returns.note_late(uow, entry, code, answer["answered_on"])
     await cases.close_for(uow, CaseKind.DRAFT_IN_TRANSIT, [payment["id"]], f"the bank returned it: {code}")
     return ("posted", None) if reason is None else ("review", reason)
 

@@ -14,10 +14,11 @@ from domain.ach_returns import (
     RETURN_CODES,
     SUSPENDING,
     Action,
+    Late,
     TimeFrame,
     after_return,
     deadline,
-    is_late,
+    lateness,
     return_code,
 )
 from domain.nacha import Direction
@@ -160,7 +161,15 @@ def test_how_long_a_bank_may_take(frame: TimeFrame, codes: str) -> None:
 def test_the_last_day_for_a_return(code: str, settled: date, last: date | None) -> None:
     assert deadline(code, settled, HOLIDAYS) == last
     if last is not None:
-        assert not is_late(code, settled, last, HOLIDAYS)
-        assert is_late(code, settled, last + timedelta(days=1), HOLIDAYS)
+        assert lateness(code, settled, last, HOLIDAYS) is None
+        late = lateness(code, settled, last + timedelta(days=1), HOLIDAYS)
+        assert late is not None
+        assert (late.deadline, late.days) == (last, 1)
     else:
-        assert not is_late(code, settled, settled + timedelta(days=1000), HOLIDAYS)
+        assert lateness(code, settled, settled + timedelta(days=1000), HOLIDAYS) is None
+
+
+def test_a_late_return_may_be_dishonored_for_five_banking_days() -> None:
+    """It is of Tuesday 19 May; Monday the 25th is a holiday."""
+    late = lateness("R01", date(2026, 5, 13), date(2026, 5, 19), HOLIDAYS)
+    assert late == Late(deadline=date(2026, 5, 15), days=4, dishonor_by=date(2026, 5, 27))

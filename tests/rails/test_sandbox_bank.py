@@ -64,6 +64,7 @@ OUTCOMES = {
     "R01, then it settles": ("000000009801", [("returned", "R01"), ("settled", None)], ["failed", "settled"]),
     "R02": ("000000009902", [("returned", "R02")], ["failed"]),
     "never answers": ("000000009800", [("in_transit", None)], ["sent"]),
+    "too late": ("000000009805", [("returned", "R08")], ["failed"]),
     "out of order": ("000000009804", [("returned", "R01"), ("returned", "R01")], ["failed", "failed"]),
 }
 
@@ -145,6 +146,15 @@ class TestCases:
         (case,) = await sandbox.rows.all(select(cases))
         assert (case["status"], case["ended_on"]) == ("closed", date(2020, 10, 21))
         assert case["resolution"] == "the money has settled"
+
+    async def test_a_return_after_the_deadline_opens_one(self, sandbox: Lender) -> None:
+        """Settled on the 13th, so the 15th is the last day for it; it comes on the 19th."""
+        loan, _, draft_id = await sandbox.enrolled("000000009805")
+        await sending.run(sandbox.rows)
+        await lending.advance(lambda _: sandbox.rows.uow(), sandbox.rows.tenant, date(2020, 10, 19))
+        (case,) = await sandbox.rows.all(select(cases))
+        assert (case["kind"], case["loan_id"], case["payment_id"]) == ("late_return", loan.loan_id, draft_id)
+        assert "it came 4 days late" in case["detail"]
 
     async def test_a_person_resolves_one_once(self, sandbox: Lender) -> None:
         loan, _, draft_id = await sandbox.enrolled()

@@ -221,7 +221,7 @@ cases = tenant_table(
         postgresql_where=text("status IN ('open', 'in_progress', 'waiting_on_borrower')"),
     ),
     Index(None, "tenant_id", "loan_id"),
-    CheckConstraint("kind IN ('draft_in_transit', 'return_to_review')", name="kind"),
+    CheckConstraint("kind IN ('draft_in_transit', 'return_to_review', 'late_return')", name="kind"),
     CheckConstraint("status IN ('open', 'in_progress', 'waiting_on_borrower', 'resolved', 'closed')", name="status"),
     CheckConstraint("(status IN ('resolved', 'closed')) = (ended_on IS NOT NULL)", name="ended"),
 )
