@@ -71,7 +71,7 @@ def corrected(code: str, data: str) -> Correction:
 
 
 def change_by(received_on: date, holidays: frozenset[date]) -> date:
-    """The last banking day for making a change."""
+    """The last banking day for making a change that was received on a date, unless the next entry goes out later."""
     return add_banking_days(received_on, CHANGE_DAYS, holidays)
 
 

@@ -15,12 +15,13 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as once
 from sqlalchemy.engine import RowMapping
 
-from domain.ach_changes import Correction, corrected
+from domain.ach_changes import Correction, change_by, corrected
 from domain.cases import CaseKind
 from domain.errors import Refusal
 from domain.money import format_amount
 from domain.nacha_returns import BankFile, ChangedEntry, ReturnedEntry, UnknownEntry, parse_returns
 from domain.rails import EntryStatus
+from infra.calendar import bank_holidays
 from infra.crypto import Vault
 from infra.db.models.rails import rail_answers, rail_return_files
 from infra.db.repositories import autopay as drafts
@@ -215,7 +216,7 @@ async def _return(uow: UnitOfWork, loan: LockedLoan, entry: RowMapping, answer: 
 async def _change(
     uow: UnitOfWork, vault: Vault, loan: LockedLoan, entry: RowMapping, answer: RowMapping
 ) -> tuple[str, str | None]:
-    """Correct the account as its bank says."""
+    """Correct the account as its bank says, at once. Where that cannot be, a case says until when a person has to."""
     table = rail_answers
     same = (table.c.entry_id == entry["id"], table.c.code == answer["code"], table.c.answered_on == answer["answered_on"])
     known = await uow.one_or_none(select(table.c.id).where(*same, table.c.outcome == "corrected"))
@@ -228,7 +229,8 @@ async def _change(
         async with uow.savepoint():
             await instruments.change(uow, vault, loan.row["borrower_id"], instrument_id, changes, why)
     except Refusal as refusal:
-        detail = f"{answer['code']}: {refusal.detail}"
+        by = change_by(await uow.business_date(), bank_holidays())
+        detail = f"{answer['code']}, to be made by {by} or before the next draft, whichever is later: {refusal.detail}"
         await cases.open_once(uow, CaseKind.RETURN_TO_REVIEW, loan.id, entry["payment_id"], detail)
         return "review", refusal.detail[:500]
     return "corrected", None

@@ -195,8 +195,11 @@ async def test_a_notification_that_cannot_be_used_is_for_a_person(lender: Lender
     file_id = await answered(lender, bank.Answer(trace, "C01", information="no number"))
     ((outcome, reason),) = await outcomes(lender, file_id)
     assert outcome == "review"
-    assert reason is not None
-    assert len(await lender.rows.all(select(cases))) == 1
+    (case,) = await lender.rows.all(select(cases))
+    assert case["kind"] == "return_to_review"
+    # received on Friday 2020-10-09; six banking days later, as the 12th is a holiday
+    when = "to be made by 2020-10-20 or before the next draft, whichever is later"
+    assert case["detail"] == f"C01, {when}: {reason}"
 
 
 async def test_the_borrower_is_told_by_letter_of_the_failure_and_what_follows(lender: Lender) -> None:
