@@ -1,4 +1,5 @@
-"""Corrections of a loan's history: backdate or reverse a payment, void another event; and what each would change.
+"""Corrections of a loan's history: backdate or reverse a payment, void another event; and what each would change. A
+reversal is asked for and previewed in services/reversals.py.
 
 Nothing is updated in place: an event supersedes the one that was wrong, the loan is replayed, and the journal follows, all
 in the caller's transaction. A preview plans exactly what is then done, and writes nothing. Which archived days are restated
@@ -115,29 +116,14 @@ async def preview_backdate(uow: UnitOfWork, payment_id: UUID, effective_date: da
     return await foreseen(uow, loan, await _plan_backdate(uow, payment, loan, effective_date))
 
 
-async def reverse(uow: UnitOfWork, payment_id: UUID, reason: str, *, assess_nsf_fee: bool = False) -> Corrected:
+async def reverse(
+    uow: UnitOfWork, payment: Row, loan: LockedLoan, reason: str, *, assess_nsf_fee: bool, followed_up_as: UUID
+) -> Corrected:
     """Take a completed payment back as if it had never been made; its status is `reversed` from then on.
 
-    `assess_nsf_fee` charges the program's fee for it on the business date. Raises NotFound; WrongState unless the payment
-    is completed, and (naming the event) when a later event would become impossible; InvalidInput at /assess_nsf_fee when
-    the program has no such fee.
-    """
-    payment, loan = await payment_of_loan(uow, payment_id, lock=True)
-    return await reverse_locked(uow, payment, loan, reason, assess_nsf_fee=assess_nsf_fee)
-
-
-async def reverse_locked(
-    uow: UnitOfWork,
-    payment: Row,
-    loan: LockedLoan,
-    reason: str,
-    *,
-    assess_nsf_fee: bool,
-    followed_up_as: UUID | None = None,
-) -> Corrected:
-    """`reverse` for a payment that was read under the lock of its loan; `loan` has the new events afterwards.
-
-    `followed_up_as`: the id of the process that also restates the archived days; None: one of its own does.
+    It was read under the lock of its loan, which has the new events afterwards. `assess_nsf_fee` charges the program's fee
+    for it on the business date. `followed_up_as`: the id of its process (services/reversals.py). Raises what `plan_reverse`
+    raises.
     """
     plan = await plan_reverse(uow, payment, loan, assess_nsf_fee=assess_nsf_fee)
     kind, name = CorrectionKind.REVERSAL, followed_up_as
@@ -152,12 +138,6 @@ async def reverse_locked(
         reason=reason,
     )
     return corrected
-
-
-async def preview_reverse(uow: UnitOfWork, payment_id: UUID, *, assess_nsf_fee: bool = False) -> Corrected:
-    """What `reverse` would do. Writes nothing, refuses what it refuses."""
-    payment, loan = await payment_of_loan(uow, payment_id, lock=False)
-    return await foreseen(uow, loan, await plan_reverse(uow, payment, loan, assess_nsf_fee=assess_nsf_fee))
 
 
 async def void_event(uow: UnitOfWork, loan_id: UUID, number: int, reason: str) -> Corrected:
@@ -260,7 +240,11 @@ async def _plan_backdate(uow: UnitOfWork, payment: Row, loan: LockedLoan, effect
 
 
 async def plan_reverse(uow: UnitOfWork, payment: Row, loan: LockedLoan, *, assess_nsf_fee: bool) -> Planned:
-    """What `reverse` adds to the history of a loan that was read already. Writes nothing, refuses what it refuses."""
+    """What `reverse` adds to the history of a loan that was read already. Writes nothing.
+
+    Raises WrongState unless the payment is completed, and (naming the event) when a later event would become impossible;
+    InvalidInput at /assess_nsf_fee when the program has no such fee.
+    """
     if payment["status"] != "completed":
         raise WrongState(
             f"The payment is {payment['status']}: only a completed payment is reversed.",

@@ -71,7 +71,8 @@ async def request(uow: UnitOfWork, payment_id: UUID, reason: str, *, assess_nsf_
     """Ask for a completed payment to be reversed; its process starts after commit.
 
     Up to the tenant's approval limit the payment is reversed at once. Above it nothing is posted until `approve`.
-    Raises what `corrections.reverse` raises, and WrongState (code reversal_pending) while a reversal waits for approval.
+    Raises NotFound, what `corrections.reverse` raises, and WrongState (code reversal_pending) while a reversal waits for
+    approval.
     """
     payment, loan = await corrections.payment_of_loan(uow, payment_id, lock=True)
     _, approval_needed = await _promise(uow, payment, loan, assess_nsf_fee)
@@ -247,7 +248,7 @@ async def _promise(
 async def _apply(uow: UnitOfWork, row: Row, payment: Row, loan: LockedLoan, **decision: Any) -> Corrected:
     """Reverse the payment, all of it in this transaction, and make the rest the workflow's."""
     fee = loan.terms.program.nsf_fee if row["assess_nsf_fee"] else None
-    corrected = await corrections.reverse_locked(
+    corrected = await corrections.reverse(
         uow, payment, loan, row["reason"], assess_nsf_fee=row["assess_nsf_fee"], followed_up_as=row["id"]
     )
     before, after = corrected.correction.before.status, corrected.correction.after.status

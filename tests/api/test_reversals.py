@@ -14,11 +14,12 @@ from domain.reversal import NoticeOutcome
 from infra.db.models.processes import workflow_intents
 from infra.db.models.servicing import loans, payments
 from infra.ids import new_id
-from services import corrections, reversals
+from services import reversals
 from tests.api.conftest import ApiClient, LoginAs
 from tests.api.test_corrections import call
 from tests.domain.loans import under
 from tests.services.lending import UowOf, active_loan, advance, counts, jump, open_dates, pay
+from tests.services.reversing import reverse_past_its_approval
 
 TENANT = "/tenant"
 
@@ -177,16 +178,20 @@ class TestApproval:
             assert again["allowed"] == ["approve", "reject"]
 
     async def test_the_approval_does_what_the_preview_said(
-        self, loan_officer: ApiClient, second: ApiClient, waiting: str, late: tuple[str, str], uow_of: UowOf, tenant: UUID
+        self, admin: ApiClient, loan_officer: ApiClient, second: ApiClient, late: tuple[str, str]
     ) -> None:
-        async with uow_of(tenant) as uow:
-            promised = await corrections.preview_reverse(uow, UUID(waiting))
+        await call(admin, "PATCH", TENANT, json={"approval_limit": "297.46"})
+        _, waiting = late
+        promised = await call(loan_officer, "POST", f"/payments/{waiting}/reverse/preview", json={"reason": "nsf"})
+        await call(loan_officer, "POST", f"/payments/{waiting}/reverse", 202, json={"reason": "nsf"})
         url = f"/payments/{waiting}/reversal/approve"
         headers = {"Idempotency-Key": f"approve-{new_id()}"}
         done = await call(second, "POST", url, json={"reason": "seen"}, headers=headers)
         assert await call(second, "POST", url, json={"reason": "seen"}, headers=headers) == done
         assert done["after"]["principal_balance"] == "10000.00"
-        assert len(done["journal"]) == len(promised.postings)
+        assert promised.pop("approval_needed") is True
+        assert promised.pop("archive")["complete"]
+        assert promised == {name: done[name] for name in promised}
         shown = await call(loan_officer, "GET", f"/payments/{waiting}/reversal")
         assert (shown["id"], shown["status"], shown["waiting_on"]) == (done["reversal_id"], "applied", "a worker")
         assert (shown["decided_by"], shown["decision_reason"]) == (str(second.user_id), "seen")
@@ -237,7 +242,7 @@ class TestApproval:
         self, second: ApiClient, waiting: str, uow_of: UowOf, tenant: UUID
     ) -> None:
         async with uow_of(tenant) as uow:
-            await corrections.reverse(uow, UUID(waiting), "the bank was faster")
+            await reverse_past_its_approval(uow, UUID(waiting), "the bank was faster")
             await uow.commit()
         problem = await call(second, "POST", f"/payments/{waiting}/reversal/approve", 409)
         assert (problem["code"], problem["state"], problem["allowed"]) == ("payment_changed", "reversed", ["reject"])

@@ -19,9 +19,7 @@ from infra.ids import new_id
 from services.corrections import (
     backdate,
     preview_backdate,
-    preview_reverse,
     preview_void_event,
-    reverse,
     void_event,
 )
 from services.payments import PaymentRecord, RecordPayment, record, settle
@@ -41,6 +39,7 @@ from tests.services.lending import (
     open_dates,
     pay,
 )
+from tests.services.reversing import preview_reverse, reverse
 
 DUE = date(2020, 10, 9)
 LATE = date(2020, 10, 21)

@@ -24,8 +24,6 @@ from services.corrections import (
     backdate,
     equivalence,
     preview_backdate,
-    preview_reverse,
-    reverse,
 )
 from services.payments import PaymentRecord, RecordPayment, record
 from services.replaying import load_loan, state_at
@@ -44,6 +42,7 @@ from tests.services.lending import (
     pay,
     run_date,
 )
+from tests.services.reversing import preview_reverse, reverse
 
 DUE = date(2020, 10, 9)
 LATE = date(2020, 10, 21)

@@ -28,6 +28,7 @@ from services.payments import RecordPayment, record, settle
 from tests.conftest import MakeTenant
 from tests.services import sending
 from tests.services.lending import UowOf, active_loan, advance, jump, open_dates, pay, run_date
+from tests.services.reversing import reverse
 from tests.workflows.platform import Borrowed, Rows
 
 
@@ -107,7 +108,7 @@ async def test_backdated_and_reversed(uow_of: UowOf, tenant: UUID) -> None:
         await corrections.backdate(uow, paid.id, date(2020, 9, 15), "the bank said so")
         await uow.commit()
     async with uow_of(tenant) as uow:
-        await corrections.reverse(uow, paid.id, "it bounced at Jane Roe's bank")
+        await reverse(uow, paid.id, "it bounced at Jane Roe's bank")
         await uow.commit()
     async with uow_of(tenant) as uow:
         *_, backdated, reversed_ = await told(uow, loan_id)
@@ -127,7 +128,7 @@ async def test_paid_off_and_reopened(uow_of: UowOf, tenant: UUID) -> None:
     paid = await pay(uow_of, tenant, loan_id, 10_100_00)
     assert (await types(uow_of, tenant, loan_id))[-1] == "loan.paid_off"
     async with uow_of(tenant) as uow:
-        await corrections.reverse(uow, paid.id, "no funds")
+        await reverse(uow, paid.id, "no funds")
         await uow.commit()
     async with uow_of(tenant) as uow:
         *_, reversed_, reopened = await told(uow, loan_id)

@@ -13,12 +13,13 @@ from domain.errors import NotFound, WrongState
 from domain.events import PaymentReceived, Refunded
 from infra.db.models.tenancy import audit_log
 from infra.ids import new_id
-from services import corrections, paying_out
+from services import paying_out
 from services.payouts import approve, cancel, reimburse
 from services.replaying import load_loan
 from tests.domain.loans import LEVEL
 from tests.services.lending import UowOf, accounts_of, counts, journal_of, loan_row, pay
 from tests.services.refunding import As, ask, assert_balanced, intents, limit, refunded, row_of
+from tests.services.reversing import preview_reverse, reverse
 
 
 async def cancelled(as_: As, payout_id: UUID, reason: str = "keep it on the loan") -> None:
@@ -150,10 +151,10 @@ class TestCancel:
         payout_id = await ask(one, paid[1], 60_00)
         async with one() as uow:
             with pytest.raises(WrongState, match="would be impossible"):
-                await corrections.preview_reverse(uow, paid[1])
+                await preview_reverse(uow, paid[1])
         await cancelled(one, payout_id)
         async with one() as uow:
-            await corrections.reverse(uow, paid[1], "nsf")
+            await reverse(uow, paid[1], "nsf")
             await assert_balanced(uow, paid[0])
 
     async def test_a_second_person_s_approval_is_kept_on_the_row(

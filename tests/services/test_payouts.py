@@ -17,13 +17,14 @@ from infra.db.models.tenancy import audit_log
 from infra.ids import new_id
 from services import ledger
 from services.actions import act
-from services.corrections import backdate, preview_void_event, reverse, void_event
+from services.corrections import backdate, preview_void_event, void_event
 from services.payments import RecordPayment, record
 from services.payouts import Refund, preview_refund, preview_reimbursement, refund, reimburse
 from services.replaying import Amendment, amend, lock_loan
 from tests.domain.loans import LEVEL
 from tests.services.lending import UowOf, accounts_of, book_loans, counts, journal_of, jump, loan_row, pay
 from tests.services.refunding import FRIDAY, As, ask, assert_balanced, limit, pay_out, refunded, row_of
+from tests.services.reversing import reverse
 
 
 class TestRefund:

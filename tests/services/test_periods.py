@@ -16,7 +16,7 @@ from infra.db.models.servicing import journal_entries, journal_transfers
 from infra.db.models.tenancy import audit_log
 from infra.db.uow import UnitOfWork
 from services import ledger, periods
-from services.corrections import backdate, preview_backdate, reverse
+from services.corrections import backdate, preview_backdate
 from services.payments import RecordPayment, record
 from tests.services.lending import (
     UowOf,
@@ -27,6 +27,7 @@ from tests.services.lending import (
     open_dates,
     run_date,
 )
+from tests.services.reversing import reverse
 
 SEPTEMBER, OCTOBER, NOVEMBER = (date(2020, month, 1) for month in (9, 10, 11))
 

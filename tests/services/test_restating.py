@@ -21,7 +21,7 @@ from services.payouts import Refund
 from services.replaying import apply_event, lock_loan
 from services.status_archive import Basis, status_on
 from tests.services.lending import UowOf, active_loan, advance, assert_consistent, pay
-from tests.services.reversing import UowBy, asked
+from tests.services.reversing import UowBy, asked, reverse
 from tests.workflows.platform import Rows
 
 PAID_ON = date(2020, 10, 7)
@@ -65,9 +65,9 @@ async def test_every_kind_of_correction_restates_the_days_of_which_other_figures
         if kind == "backdate":
             await corrections.backdate(uow, payment_id, date(2020, 10, 1))
         elif kind == "reversal":
-            await corrections.reverse(uow, payment_id, "nsf")
+            await reverse(uow, payment_id, "nsf")
         elif kind == "void":
-            await corrections.reverse(uow, payment_id, "nsf")
+            await reverse(uow, payment_id, "nsf")
             await corrections.void_event(uow, loan_id, await _fee(uow, loan_id), "not due")
         else:
             payout_id = await payouts.refund(uow, Refund(payment_id, 120_00, "paid twice", override=True))
@@ -77,7 +77,8 @@ async def test_every_kind_of_correction_restates_the_days_of_which_other_figures
     async with uow_of(tenant) as uow:
         rows = await uow.all(select(loan_corrections).order_by(loan_corrections.c.id))
         intents = await uow.all(select(workflow_intents).where(workflow_intents.c.workflow_type == "RestatementWorkflow"))
-    assert [row["workflow_id"] for row in intents] == [f"restatement/{row['id']}" for row in rows]
+    own = [row["id"] for row in rows if row["kind"] != "reversal"]  # which is followed up by a process of its own
+    assert [row["workflow_id"] for row in intents] == [f"restatement/{correction_id}" for correction_id in own]
     for row in rows:
         await restate(uow_of, tenant, row["id"], 5)
     async with uow_of(tenant) as uow:
@@ -152,7 +153,7 @@ async def test_a_loan_without_archived_days_has_none_to_restate(uow_of: UowOf, t
     loan_id = await active_loan(uow_of, tenant)
     paid = await pay(uow_of, tenant, loan_id, 100_00)
     async with uow_of(tenant) as uow:
-        done = await corrections.reverse(uow, paid.id, "nsf")
+        done = await reverse(uow, paid.id, "nsf")
         await uow.commit()
     assert done.id is not None
     assert await restate(uow_of, tenant, done.id) == [True]

@@ -22,7 +22,7 @@ from services import corrections, reversals
 from services.replaying import apply_event, lock_loan
 from tests.domain.loans import under
 from tests.services.lending import UowOf, accounts_of, active_loan, assert_consistent, counts, jump, loan_row, pay
-from tests.services.reversing import OFFICER, SECOND, UowBy, asked, row_of
+from tests.services.reversing import OFFICER, SECOND, UowBy, asked, reverse_past_its_approval, row_of
 
 LIMIT = 100_00
 
@@ -130,17 +130,17 @@ class TestAboveTheLimit:
         loan_id, payment_id = paid
         async with uow_by(OFFICER) as uow:
             before = await counts(uow)
-            assert (await reversals.preview(uow, payment_id)).approval_needed
+            promised = await reversals.preview(uow, payment_id)
+            assert promised.approval_needed
         waiting = await asked(uow_by, payment_id)
         assert waiting.corrected is None
         async with uow_by(SECOND) as uow:
             after = await counts(uow)
             new = {name: after[name] - before[name] for name in after if after[name] != before[name]}
             assert new == {"payment_reversals": 1, "workflow_intents": 1, "audit_log": 1}
-            promised = await corrections.preview_reverse(uow, payment_id)
             done = await reversals.approve(uow, payment_id, "the bank's notice is in the file")
             await uow.commit()
-        assert (done.id, done.corrected) == (waiting.id, promised)
+        assert (done.id, done.corrected) == (waiting.id, promised.corrected)
         async with uow_by(SECOND) as uow:
             row = await row_of(uow, done.id)
             assert (row["status"], row["step"], row["requested_by"], row["decided_by"]) == (
@@ -223,7 +223,7 @@ class TestAboveTheLimit:
     ) -> None:
         await asked(uow_by, paid[1])
         async with uow_by(SECOND) as uow:
-            await corrections.reverse(uow, paid[1], "the bank returned it")
+            await reverse_past_its_approval(uow, paid[1], "the bank returned it")
             with pytest.raises(WrongState, match="has become reversed") as refused:
                 await reversals.approve(uow, paid[1])
             assert (refused.value.state, refused.value.allowed, refused.value.code) == (
