@@ -45,11 +45,6 @@ class Correction:
     individual_name: str | None = field(default=None, repr=False)
     individual_id: str | None = None
 
-    @property
-    def changes_instrument(self) -> bool:
-        """Whether the account itself changes, and not only what the entry calls the borrower."""
-        return any(value is not None for value in (self.routing_number, self.account_number, self.account_type))
-
 
 def corrected(code: str, data: str) -> Correction:
     """What a notification corrects. `data` is its corrected data field (36-64 of the addenda), not stripped on the left.

@@ -1,4 +1,4 @@
-"""Events as they are kept, the fingerprint of a state, statuses and buckets."""
+"""Events as they are kept, the fingerprint of a state, buckets."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from datetime import date
 import pytest
 
 from domain.delinquency import bucket, dpd
-from domain.errors import InvalidInput, WrongState
+from domain.errors import InvalidInput
 from domain.events import Disbursed, Event, EventBody, PaymentReceived, PaymentSettled, event_from_dict, event_to_dict
 from domain.loan import LoanStatus, state_hash
-from domain.status import ALLOWED, check_transition
 from tests.domain.loans import boarded, run
 
 DAY = date(2020, 10, 9)
@@ -65,19 +64,6 @@ def test_the_hash_of_a_state_says_everything_but_payment_ids_and_sequences() -> 
     assert state_hash(loan) == state_hash(run(DAY, (DAY, 100)).state)
     assert state_hash(loan) != state_hash(run(DAY, (DAY, 101)).state)
     assert state_hash(loan) != state_hash(replace(loan, per_diem=loan.per_diem + 1))
-
-
-def test_every_status_change_is_allowed_or_refused_with_what_is_allowed() -> None:
-    for current in LoanStatus:
-        for target in LoanStatus:
-            if target in ALLOWED[current]:
-                check_transition(current, target)
-                continue
-            with pytest.raises(WrongState) as refusal:
-                check_transition(current, target)
-            assert refusal.value.state == current
-            assert refusal.value.allowed == ALLOWED[current]
-    assert ALLOWED[LoanStatus.PAID_OFF] == (LoanStatus.ACTIVE,)
 
 
 @pytest.mark.parametrize(
