@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Any, Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from domain.calendars import add_banking_days
@@ -76,6 +77,11 @@ class CutoffProgress:
     sent: int
     kept_back: int
     collected: bool
+
+
+def cutoff_workflow_id(tenant_id: UUID, on: date, number: int) -> str:
+    """The id of a cutoff's workflow: one for each cutoff of a date, whoever starts it."""
+    return f"rail-cutoff/{tenant_id}/{on}/{number}"
 
 
 def cutoff_instant(on: date, zone: str, at: time = CUTOFF_TIME) -> datetime:

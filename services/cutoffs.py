@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.engine import RowMapping
 
-from domain.rails import CUTOFF_TIME, CutoffPlan, CutoffStatus, RailKind, cutoff_instant
+from domain.rails import CUTOFF_TIME, CutoffPlan, CutoffStatus, RailKind, cutoff_instant, cutoff_workflow_id
 from infra.db.models.rails import rail_settings
 from infra.db.models.tenancy import tenants
 from infra.db.repositories import autopay as autopay_repository
@@ -26,11 +26,6 @@ WORKFLOW_TYPE: Final = "RailCutoffWorkflow"
 CHANGED: Final = "changed"
 """The signal "look again": it carries nothing, the workflow reads the row."""
 _ONE_DAY: Final = timedelta(days=1)
-
-
-def workflow_id(tenant_id: UUID, on: date, number: int) -> str:
-    """The id of a cutoff's workflow."""
-    return f"rail-cutoff/{tenant_id}/{on}/{number}"
 
 
 async def call(uow: UnitOfWork) -> None:
@@ -118,7 +113,7 @@ async def look_again(uow: UnitOfWork) -> None:
     """Have the cutoff that waits for its hour look again, because that has changed."""
     found = await repository.hold_open(uow)
     if found is not None and await _mode(uow) == BusinessMode.LIVE:
-        target = workflow_id(uow.tenant_id, found["business_date"], found["number"])
+        target = cutoff_workflow_id(uow.tenant_id, found["business_date"], found["number"])
         await uow.intend("signal", WORKFLOW_TYPE, target, {}, message_id=str(new_id()), message_name=CHANGED)
 
 
@@ -131,7 +126,7 @@ async def _start(uow: UnitOfWork, cutoff_id: UUID, on: date, number: int) -> Non
     await uow.intend(
         "start",
         WORKFLOW_TYPE,
-        workflow_id(uow.tenant_id, on, number),
+        cutoff_workflow_id(uow.tenant_id, on, number),
         {"tenant_id": tenant_id, "cutoff_id": str(cutoff_id), "business_date": on.isoformat(), "number": number},
         search_attributes={
             "TenantId": tenant_id,

@@ -11,6 +11,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities import contracts
+    from domain.rails import cutoff_workflow_id
     from workflows import options, rail_cutoff
     from workflows.close_of_business import CloseOfBusinessWorkflow, close, workflow_id
     from workflows.messages import CloseOfBusinessInput, RailCutoffInput
@@ -42,7 +43,7 @@ async def run_cutoff(tenant_id: UUID, cutoff: contracts.DueCutoff) -> None:
         await workflow.execute_child_workflow(
             RailCutoffWorkflow.run,
             RailCutoffInput(tenant_id, cutoff.id, day, number),
-            id=rail_cutoff.workflow_id(tenant_id, day, number),
+            id=cutoff_workflow_id(tenant_id, day, number),
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             search_attributes=TypedSearchAttributes(attributes),

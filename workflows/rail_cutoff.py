@@ -6,9 +6,8 @@ The cutoff's row is the truth. What was taken before a crash is not taken again,
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Final
-from uuid import UUID
 
 from temporalio import workflow
 
@@ -21,11 +20,6 @@ with workflow.unsafe.imports_passed_through():
 LATEST: Final = timedelta(minutes=10)
 """So long after its hour a cutoff waits for autopays that have yet to prepare a draft; what comes later goes in the next."""
 _PAUSE: Final = timedelta(seconds=15)
-
-
-def workflow_id(tenant_id: UUID, on: date, number: int) -> str:
-    """The id of a cutoff's workflow."""
-    return f"rail-cutoff/{tenant_id}/{on}/{number}"
 
 
 async def carry_out(cutoff: contracts.CutoffRef, show: Callable[[str, CutoffProgress], None]) -> CutoffProgress:

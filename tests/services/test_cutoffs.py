@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domain.rails import cutoff_workflow_id
 from infra.db.models.processes import autopay_drafts
 from infra.db.models.rails import rail_cutoffs
 from infra.db.uow import UnitOfWork
@@ -52,7 +53,7 @@ async def test_drafts_prepared_at_once_share_one_cutoff_which_is_started_once(ro
     await asyncio.gather(*(prepared(rows) for _ in range(8)))
     (cutoff,) = await all_cutoffs(rows)
     assert (cutoff["business_date"], cutoff["number"], cutoff["status"]) == (DUE, 1, "open")
-    (intent,) = await rows.intents(cutoffs.workflow_id(rows.tenant, DUE, 1))
+    (intent,) = await rows.intents(cutoff_workflow_id(rows.tenant, DUE, 1))
     assert (intent["action"], intent["payload"]["cutoff_id"]) == ("start", str(cutoff["id"]))
     assert (await sending.collect(rows, cutoff["id"])).sent == 8
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
+from domain.rails import cutoff_workflow_id
 from domain.terms import LoanTerms
 from infra.crypto import Vault
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, rail_transfers, workflow_intents
@@ -22,7 +23,7 @@ from infra.db.models.servicing import loans, payments
 from infra.db.models.tenancy import date_advances
 from infra.db.uow import Actor, ActorKind, UnitOfWork
 from infra.settings import Settings
-from services import autopay, cutoffs, dates, instruments
+from services import autopay, dates, instruments
 from services.intents import Delivery
 from tests.conftest import SECRET_KEY
 from tests.domain.loans import EXAMPLE
@@ -173,4 +174,4 @@ class Platform:
         return advance_id
 
     def cutoff(self, tenant: UUID, on: date, number: int = 1) -> WorkflowHandle[Any, Any]:
-        return self.client.get_workflow_handle(cutoffs.workflow_id(tenant, on, number))
+        return self.client.get_workflow_handle(cutoff_workflow_id(tenant, on, number))
