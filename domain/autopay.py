@@ -14,7 +14,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from domain.errors import InvalidInput, WrongState
-from domain.rails import CUTOFF_TIME
 
 PROCESS_HOUR: Final = 6
 """Local hour at which live drafts begin to go out."""
@@ -138,10 +137,10 @@ RETRY_DAYS: Final = 2
 How often the network allows one is in domain/ach_returns.py."""
 
 
-def check_process_time(at: time | None) -> None:
-    """Refuse (InvalidInput) a time of day that cannot be meant: a draft must be prepared before the day's cutoff."""
-    if at is not None and at >= CUTOFF_TIME:
-        raise InvalidInput.at("/process_time", f"must be before the day's cutoff at {CUTOFF_TIME:%H:%M}")
+def check_process_time(at: time, cutoff: time) -> None:
+    """Refuse (InvalidInput) a time of day that cannot be meant: a draft must be prepared before the lender's cutoff."""
+    if at >= cutoff:
+        raise InvalidInput.at("/process_time", f"must be before the day's cutoff at {cutoff:%H:%M}")
 
 
 def check_retry_days(days: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, time
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 from uuid import UUID
 
 from sqlalchemy.engine import RowMapping
@@ -35,6 +35,7 @@ from infra.db.models.processes import autopay_enrolments
 from infra.db.repositories import autopay as repository
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
+from services import rail_settings
 from services.authorizations import (
     ACCOUNTS,
     Columns,
@@ -90,21 +91,20 @@ class Enrol:
     kind: EnrolmentKind = EnrolmentKind.AUTOPAY
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What may be changed of an open enrolment; None leaves it. Another `amount_type` than static forgets the amount;
-    `fallback_instrument_ids` () leaves only the first account."""
+class Change(TypedDict, total=False):
+    """What is changed of an open enrolment; what is left out stays. Another `amount_type` than static forgets the amount;
+    `fallback_instrument_ids` () leaves only the first account; `extra_towards` and `process_time` None are the defaults."""
 
-    amount_type: AmountType | None = None
-    amount: int | None = None
-    payment_instrument_id: UUID | None = None
-    fallback_instrument_ids: tuple[UUID, ...] | None = None
-    payoff_rule: PayoffRule | None = None
-    process_zero_or_negative: bool | None = None
-    post_payment_update: bool | None = None
-    extra_towards: ExtraTowards | None = None
-    retry_days: int | None = None
-    process_time: time | None = None
+    amount_type: AmountType
+    amount: int
+    payment_instrument_id: UUID
+    fallback_instrument_ids: tuple[UUID, ...]
+    payoff_rule: PayoffRule
+    process_zero_or_negative: bool
+    post_payment_update: bool
+    extra_towards: ExtraTowards | None
+    retry_days: int
+    process_time: time | None
 
 
 async def enrol(uow: UnitOfWork, command: Enrol) -> UUID:
@@ -127,6 +127,7 @@ async def enrol(uow: UnitOfWork, command: Enrol) -> UUID:
     values = _columns(command, today)
     cadence, amounts = cadence_of(values), amounts_of(values)
     _check_terms(values)
+    await _check_process_time(uow, command.process_time)
     check_cadence(cadence, today, bank_holidays())
     await check_accounts(uow, values, loan["borrower_id"])
     first = await first_period(uow, command.loan_id, cadence, amounts, cadence.start)
@@ -164,7 +165,11 @@ def _check_terms(values: Columns) -> None:
         message = f"must be left out for {amounts.kind}, which drafts nothing when nothing is owed"
         raise InvalidInput.at("/process_zero_or_negative", message)
     check_retry_days(values["retry_days"])
-    check_process_time(values["process_time"])
+
+
+async def _check_process_time(uow: UnitOfWork, at: time | None) -> None:
+    if at is not None:
+        check_process_time(at, (await rail_settings.read(uow)).cutoff_time)
 
 
 async def _open(uow: UnitOfWork, values: Mapping[str, Any]) -> UUID:
@@ -270,6 +275,7 @@ async def change(uow: UnitOfWork, loan_id: UUID, command: Change) -> UUID:
         raise InvalidInput("Nothing to change was given.", code="nothing_to_change")
     changed = {**row, **values}
     _check_terms(changed)
+    await _check_process_time(uow, command.get("process_time"))
     if any(name in values for name in ACCOUNTS):
         await check_accounts(uow, changed, loan["borrower_id"])
         values |= await reinstated(uow, row)
@@ -279,12 +285,11 @@ async def change(uow: UnitOfWork, loan_id: UUID, command: Change) -> UUID:
 
 def _changes(command: Change, row: RowMapping) -> dict[str, Any]:
     """The columns that a change gives new values."""
-    given = {field.name: getattr(command, field.name) for field in fields(command)}
-    values = {name: value for name, value in given.items() if value is not None}
-    if command.amount_type is not None or command.amount is not None:
-        kind = command.amount_type or AmountType(row["amount_type"])
-        values |= {"amount_type": kind, "amount": command.amount}
-        if kind is not AmountType.STATIC and command.process_zero_or_negative is None:
+    values: dict[str, Any] = {**command}
+    if "amount_type" in command or "amount" in command:
+        kind = command.get("amount_type") or AmountType(row["amount_type"])
+        values |= {"amount_type": kind, "amount": command.get("amount")}
+        if kind is not AmountType.STATIC and "process_zero_or_negative" not in command:
             values["process_zero_or_negative"] = True
     fallbacks = values.pop("fallback_instrument_ids", None)
     if fallbacks is not None:

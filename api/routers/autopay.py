@@ -101,8 +101,8 @@ async def apply_change(uow: UnitOfWork, loan_id: UUID, body: AutopayChange) -> U
     """Change the terms that are given of the loan's open autopay, then pause or resume it. Returns it."""
     terms = body.changes()
     enrolment_id: UUID | None = None
-    if body.enabled is None or any(value is not None for value in terms.values()):
-        enrolment_id = await autopay.change(uow, loan_id, autopay.Change(**terms))
+    if body.enabled is None or terms:
+        enrolment_id = await autopay.change(uow, loan_id, terms)
     if body.enabled is not None:
         enrolment_id = await (autopay.resume if body.enabled else autopay.pause)(uow, loan_id)
     assert enrolment_id is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
@@ -13,13 +13,14 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.engine import RowMapping
 
 from api.schemas.base import Amount, Count, Date, Flag, Money, Reason, Schema
+from domain.ach_returns import Action
 from domain.autopay import MAX_RETRY_DAYS, RETRY_DAYS, DraftStatus, EnrolmentStatus
 from domain.autopay_words import draft_in_words, terms_in_words
 from domain.cadence import MAX_DATES, MAX_DAYS_AFTER, MAX_PERIODS, DateAnchor, DraftFrequency, Scheduling
 from domain.draft_amounts import AmountType, ExtraTowards, PayoffRule
 from domain.drafting import Drafting, Outlook
 from services.authorizations import amounts_of, cadence_of
-from services.autopay import MAX_FALLBACKS
+from services.autopay import MAX_FALLBACKS, Change
 
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
@@ -37,6 +38,8 @@ TimeOfDay = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d{2}:\d{2}$", "examples": ["06:30"]}),
 ]
 """Input and output: a time of day in the tenant's zone."""
+
+SuspendedFor = Literal[Action.CORRECT_INSTRUMENT, Action.NEW_AUTHORIZATION, Action.DECEASED]
 
 Fallbacks = Annotated[list[UUID], Field(max_length=MAX_FALLBACKS)]
 
@@ -70,7 +73,7 @@ class AutopayRequest(Schema):
         0, description=f"the process date less the apply date, 0 to {MAX_DAYS_AFTER}; one on no banking day is the next one"
     )
     process_time: TimeOfDay | None = Field(
-        None, description="in the lender's zone, before the day's cutoff; default: in the early morning"
+        None, description="in the lender's zone, before its cutoff (GET /tenant/rail); default: in the early morning"
     )
     payoff_rule: PayoffRule = Field(PayoffRule.CAP, description="when a draft would be more than pays the loan off")
     process_zero_or_negative: Flag = Field(True, description="for static only: draft also when nothing is due")
@@ -115,15 +118,19 @@ class AutopayTermsChange(Schema):
     payoff_rule: PayoffRule | None = None
     process_zero_or_negative: Flag | None = None
     post_payment_update: Flag | None = None
-    extra_towards: ExtraTowards | None = None
+    extra_towards: ExtraTowards | None = Field(None, description="null: as the loan's program says")
     retry_days: Count | None = None
-    process_time: TimeOfDay | None = None
+    process_time: TimeOfDay | None = Field(
+        None, description="before the lender's cutoff (GET /tenant/rail); null: in the early morning"
+    )
 
-    def changes(self) -> dict[str, Any]:
-        """The arguments of services.autopay.Change."""
-        given = {name: getattr(self, name) for name in AutopayTermsChange.model_fields}
-        fallbacks = self.fallback_instrument_ids
-        return given | {"fallback_instrument_ids": None if fallbacks is None else tuple(fallbacks)}
+    def changes(self) -> Change:
+        """What is given: null is a value of those fields only for which it says what it means."""
+        given = {name: getattr(self, name) for name in self.model_fields_set & AutopayTermsChange.model_fields.keys()}
+        if self.fallback_instrument_ids is not None:
+            given["fallback_instrument_ids"] = tuple(self.fallback_instrument_ids)
+        null = ("extra_towards", "process_time")
+        return cast(Change, {name: value for name, value in given.items() if value is not None or name in null})
 
 
 class AutopayChange(AutopayTermsChange):
@@ -197,6 +204,10 @@ class Autopay(Schema):
     next_process_date: Date | None = Field(description="when the next draft goes out: its date, or the banking day after")
     next_draft: PlannedDraft | None = Field(description="null when there is none to come")
     paused_until: Date | None
+    suspended_for: SuspendedFor | None = Field(
+        description="what a suspended one waits for: that its account is corrected or replaced; that the borrower "
+        "authorizes anew, which is another enrolment; that a person looks into a death"
+    )
     end_reason: str | None
     created_at: datetime
     drafts: list[Draft]

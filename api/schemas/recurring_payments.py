@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.engine import RowMapping
 
+from api.schemas.autopay import SuspendedFor
 from api.schemas.base import Amount, Date, Money, Reason, Schema
 from domain.autopay import EnrolmentStatus
 from domain.autopay_words import terms_in_words
@@ -56,6 +57,7 @@ class RecurringPayment(Schema):
     status: EnrolmentStatus
     in_words: str
     next_payment_date: Date | None
+    suspended_for: SuspendedFor | None = Field(description="what a suspended one waits for, as of an autopay")
     end_reason: str | None
     created_at: datetime
 

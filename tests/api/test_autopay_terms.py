@@ -6,8 +6,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
+from domain.ach_returns import SUSPENDING, Action
+from infra.db.models.tenancy import audit_log
+from infra.db.repositories import autopay as repository
 from infra.ids import new_id
+from services import suspensions
 from tests.api.conftest import ApiClient, LoginAs
 from tests.workflows.platform import ACCOUNT, VAULT, Borrowed, Rows
 
@@ -211,6 +216,62 @@ async def test_amount_accounts_and_rules_can_be_changed(
         refused = await client.patch(url, json=wrong)
         assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, pointer), refused.text
     assert (await client.patch(url, json={})).json()["code"] == "nothing_to_change"
+
+
+@pytest.mark.parametrize("portal", [False, True])
+@pytest.mark.parametrize(("name", "value"), [("extra_towards", "principal_only"), ("process_time", "05:30")])
+async def test_null_takes_a_rule_back_to_its_default(
+    loan_officer: ApiClient, own: ApiClient, rows: Rows, borrowed: Borrowed, portal: bool, name: str, value: str
+) -> None:
+    client, url = own if portal else loan_officer, url_of(borrowed, portal=portal)
+    assert (await client.post(url, json=terms(borrowed, **{name: value}))).json()[name] == value
+    assert (await client.patch(url, json={"retry_days": 1})).json()[name] == value
+
+    back = await client.patch(url, json={name: None})
+
+    assert back.status_code == 200, back.text
+    assert (back.json()[name], back.json()["retry_days"]) == (None, 1)
+    *_, trail = await rows.all(select(audit_log).where(audit_log.c.action == "autopay.changed").order_by(audit_log.c.id))
+    assert trail["after"] == {name: None}
+    assert list(trail["before"]) == [name]
+    assert (await client.patch(url, json={"retry_days": None})).json()["code"] == "nothing_to_change"
+
+
+async def test_the_process_time_is_before_the_lenders_own_cutoff(
+    admin: ApiClient, loan_officer: ApiClient, borrowed: Borrowed
+) -> None:
+    """The default cutoff is at 16:00; a time that was chosen for a later one stays until it is chosen again."""
+    url = url_of(borrowed)
+    rail = {"rail": "sandbox", "cutoff_time": "18:00"}
+    assert (await admin.put("/api/v1/tenant/rail", json=rail)).status_code == 200
+    assert (await loan_officer.post(url, json=terms(borrowed, process_time="17:30"))).status_code == 201
+    late = await loan_officer.patch(url, json={"process_time": "18:00"})
+    assert late.status_code == 422, late.text
+    (error,) = late.json()["errors"]
+    assert (error["pointer"], error["message"]) == ("/process_time", "must be before the day's cutoff at 18:00")
+
+    assert (await admin.put("/api/v1/tenant/rail", json={**rail, "cutoff_time": "14:00"})).status_code == 200
+    assert (await loan_officer.patch(url, json={"process_time": "15:00"})).status_code == 422
+    other = await loan_officer.patch(url, json={"retry_days": 1})
+    assert (other.status_code, other.json()["process_time"]) == (200, "17:30"), other.text
+    assert (await loan_officer.patch(url, json={"process_time": "13:59"})).json()["process_time"] == "13:59"
+    await loan_officer.delete(url)
+    assert (await loan_officer.post(url, json=terms(borrowed, process_time="14:00"))).status_code == 422
+
+
+@pytest.mark.parametrize("action", sorted(SUSPENDING))
+async def test_a_suspended_autopay_says_for_what(
+    loan_officer: ApiClient, own: ApiClient, rows: Rows, borrowed: Borrowed, action: Action
+) -> None:
+    url = url_of(borrowed)
+    enrolled = (await loan_officer.post(url, json=terms(borrowed))).json()
+    assert (enrolled["status"], enrolled["suspended_for"]) == ("active", None)
+    async with rows.uow() as uow:
+        row = await repository.lock_enrolment(uow, UUID(enrolled["id"]))
+        await suspensions.suspend(uow, row, action, "the bank said so")
+        await uow.commit()
+    for shown in (await loan_officer.get(url), await own.get(url_of(borrowed, portal=True))):
+        assert (shown.json()["status"], shown.json()["suspended_for"]) == ("suspended", action)
 
 
 @pytest.mark.parametrize("portal", [False, True])

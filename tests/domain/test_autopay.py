@@ -75,15 +75,15 @@ def test_through_two_years_each_day_has_one_instant_of_its_own_and_they_increase
         assert [one.time() for one in moved] == ([time(3, 30)] * 2 if at == time(2, 30) else [])
 
 
-@pytest.mark.parametrize("at", [time(16), time(16, 1), time(23, 59)])
-def test_a_time_after_the_cutoff_is_refused(at: time) -> None:
-    with pytest.raises(InvalidInput, match="before the day's cutoff at 16:00"):
-        check_process_time(at)
+@pytest.mark.parametrize("at", [time(15), time(15, 1), time(23, 59)])
+def test_a_time_after_the_lenders_cutoff_is_refused(at: time) -> None:
+    with pytest.raises(InvalidInput, match="before the day's cutoff at 15:00"):
+        check_process_time(at, time(15))
 
 
-@pytest.mark.parametrize("at", [None, time(0), time(15, 59)])
-def test_a_time_before_the_cutoff_passes(at: time | None) -> None:
-    check_process_time(at)
+@pytest.mark.parametrize("at", [time(0), time(14, 59)])
+def test_a_time_before_the_cutoff_passes(at: time) -> None:
+    check_process_time(at, time(15))
 
 
 @pytest.mark.parametrize("days", [-1, 6])
