@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import Any
@@ -16,27 +14,16 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.app import create_app
 from domain.roles import Role
-from infra.db.engine import app_engine
 from infra.db.models import metadata
 from infra.db.models.payment_batches import payment_batch_rows, payment_batches
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals, payouts
 from infra.db.models.rails import cases, rail_cutoffs, rail_files, rail_return_files
-from infra.db.models.servicing import (
-    borrower_details,
-    borrowers,
-    loans,
-    payment_instruments,
-    payments,
-    programs,
-)
+from infra.db.models.servicing import borrower_details, borrowers, loans, payment_instruments, payments, programs
 from infra.db.models.tenancy import date_advances, tenants
 from infra.db.models.webhooks import webhook_deliveries, webhook_endpoints, webhook_events
 from infra.db.uow import Actor, ActorKind, UnitOfWork
 from infra.ids import new_id
-from infra.settings import Settings
-from services.auth import check_session
 from tests.api.conftest import ApiClient, LoginAs
 from tests.api.routes import ROUTES, Route, as_sent, sample_body
 from tests.conftest import MakeTenant
@@ -354,58 +341,3 @@ class TestBareSql:
         async with engine.connect() as connection:
             for table in [*TENANT_TABLES, "tenants"]:
                 assert (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() == 0
-
-
-async def test_ten_thousand_interleaved_requests_on_two_connections_leak_nothing(
-    settings: Settings, make_tenant: MakeTenant, login_as: LoginAs
-) -> None:
-    """Twenty lenders share two connections; some requests are given up midway. Each sees its own rows only.
-
-    Every tenth goes through HTTP; the others are the check of a session each request begins with, or a bare read.
-    """
-    people = [await login_as(await make_tenant(), "owner") for _ in range(20)]
-    app = create_app(settings.model_copy(update={"database_pool_size": 2}))
-    order = random.Random(20200909)
-    sequence = [order.choice(people) for _ in range(10_000)]
-    seen = 0
-
-    async with app.router.lifespan_context(app):
-        state = app.state
-        http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://perdiem.test")
-
-        async def by_service(person: ApiClient) -> None:
-            session = await check_session(state.engine, state.vault, state.clock, person.tokens.access)
-            assert (session.tenant_id, session.user_id) == (person.tenant_id, person.user_id)
-
-        async def by_read(person: ApiClient) -> None:
-            async with UnitOfWork(state.engine, person.tenant_id, Actor(ActorKind.USER)) as uow:
-                assert (await uow.execute(select(tenants.c.id))).scalars().all() == [person.tenant_id]
-
-        async def by_http(person: ApiClient) -> None:
-            headers = {"Authorization": f"Bearer {person.tokens.access}"}
-            items = (await http.get("/api/v1/users", headers=headers)).json()["items"]
-            assert [item["id"] for item in items] == [str(person.user_id)]
-
-        async def worker(numbers: range) -> None:
-            nonlocal seen
-            for number in numbers:
-                person = sequence[number]
-                if number % 97 == 0:
-                    given_up = asyncio.create_task(by_service(person))
-                    await asyncio.sleep(0.001)
-                    given_up.cancel()
-                    await asyncio.gather(given_up, return_exceptions=True)
-                await (by_http if number % 10 == 0 else by_service if number % 2 else by_read)(person)
-                seen += 1
-
-        await asyncio.gather(*(worker(range(start, 10_000, 12)) for start in range(12)))
-        async with state.engine.connect() as connection:
-            assert (await connection.execute(select(tenants.c.id))).scalars().all() == []
-        await http.aclose()
-    assert seen == 10_000
-
-
-async def test_the_pool_of_that_test_has_two_connections(settings: Settings) -> None:
-    engine = app_engine(settings.model_copy(update={"database_pool_size": 2}))
-    assert engine.pool.size() == 2  # type: ignore[attr-defined]
-    await engine.dispose()

@@ -1,291 +1,31 @@
-"""A file of payments: the preview is what is posted, each row once, whatever is repeated, refused or interrupted."""
+"""Posting a file of payments: each row once, whatever is refused, repeated, cancelled or interrupted."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from datetime import date
-from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, text
-from sqlalchemy.engine import RowMapping
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from domain.errors import InvalidInput, NotFound, WrongState
-from infra.db.models.payment_batches import payment_batch_rows, payment_batches
 from infra.db.models.processes import workflow_intents
 from infra.db.models.servicing import loans, payments
 from infra.db.models.tenancy import audit_log
-from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services import ledger
 from services import payment_batches as batches
 from services.close_of_business import open_date
-from services.payments import RecordPayment, record
-from tests.services.lending import (
-    UowOf,
-    assert_consistent,
-    book_loans,
-    counts,
-    disburse,
-    jump,
-    loan_row,
-    pay,
-)
-
-TODAY = date(2020, 10, 21)
-HEADER = "loan_number,amount,date,method,external_id"
-
-
-def file_of(*rows: str) -> bytes:
-    return "\n".join([HEADER, *rows]).encode()
-
-
-async def upload(uow_of: UowOf, tenant: UUID, *rows: str) -> UUID:
-    async with uow_of(tenant) as uow:
-        batch_id, _ = await batches.upload(uow, file_of(*rows))
-        await uow.commit()
-    return batch_id
-
-
-async def begin(uow_of: UowOf, tenant: UUID, batch_id: UUID) -> None:
-    async with uow_of(tenant) as uow:
-        await batches.post(uow, batch_id, (await batch_of(uow, batch_id))["control_total"])
-        await uow.commit()
-
-
-async def post(uow_of: UowOf, tenant: UUID, batch_id: UUID, *, page: int = 2) -> None:
-    """Post all of a batch in pages."""
-    await begin(uow_of, tenant, batch_id)
-    while await post_page(uow_of, tenant, batch_id, page):
-        pass
-
-
-async def post_page(uow_of: UowOf, tenant: UUID, batch_id: UUID, page: int = 2) -> bool:
-    async with uow_of(tenant) as uow:
-        more = await batches.post_page(uow, batch_id, page)
-        await uow.commit()
-    return more
-
-
-async def batch_of(uow: UnitOfWork, batch_id: UUID) -> RowMapping:
-    return await uow.one(select(payment_batches).where(payment_batches.c.id == batch_id), "batch")
-
-
-async def rows_of(uow: UnitOfWork, batch_id: UUID) -> Sequence[RowMapping]:
-    table = payment_batch_rows
-    return await uow.all(select(table).where(table.c.batch_id == batch_id).order_by(table.c.line))
-
-
-async def outcomes(uow_of: UowOf, tenant: UUID, batch_id: UUID) -> list[tuple[str, str | None]]:
-    async with uow_of(tenant) as uow:
-        return [(row["outcome"], row["code"]) for row in await rows_of(uow, batch_id)]
-
-
-async def paid(uow_of: UowOf, tenant: UUID) -> list[tuple[str, int]]:
-    """The payments of a tenant: external id and amount."""
-    async with uow_of(tenant) as uow:
-        found = await uow.all(select(payments).order_by(payments.c.external_id))
-    return [(row["external_id"], row["amount"]) for row in found]
+from tests.services.batching import TODAY, begin, id_of, outcomes, paid, past_due, post, post_page, rows_of, upload
+from tests.services.lending import UowOf, assert_consistent, book_loans, disburse, pay
 
 
 @pytest.fixture
 async def numbers(uow_of: UowOf, tenant: UUID) -> list[str]:
-    """The numbers of three active loans, each past due with a late fee; the business date is TODAY."""
-    async with uow_of(tenant) as uow:
-        ids = await book_loans(uow, 3)
-        for loan_id in ids:
-            await disburse(uow, loan_id)
-        await uow.commit()
-    await jump(uow_of, tenant, TODAY)
-    async with uow_of(tenant) as uow:
-        return [(await loan_row(uow, loan_id))["loan_number"] for loan_id in ids]
-
-
-async def id_of(uow: UnitOfWork, number: str) -> UUID:
-    loan_id: UUID = (await uow.one(select(loans.c.id).where(loans.c.loan_number == number), "loan"))["id"]
-    return loan_id
-
-
-class TestPreview:
-    async def test_each_row_is_told_what_would_become_of_it(self, uow_of: UowOf, tenant: UUID, numbers: list[str]) -> None:
-        one, two, three = numbers
-        async with uow_of(tenant) as uow:
-            await record(uow, RecordPayment(await id_of(uow, two), 50_00, "check", date(2020, 10, 20), external_id="known"))
-            await uow.commit()
-        batch_id = await upload(
-            uow_of,
-            tenant,
-            f"{one},297.47,2020-10-09,ach,A",
-            f"{one},20000.00,,,B",  # pays the loan off, and more
-            f"{one},1.00,,,C",  # which then takes no more
-            f"{two},50.00,2020-10-20,,known",
-            f"{two},50.01,2020-10-20,,known2",
-            f"{three},5.00,2020-10-22,,D",
-            f"{three},5.00,2020-09-08,,E",
-            f"{three},0.00,,,F",
-            f"{three},-5.00,,,G",
-            "L-0,5.00,,,H",
-            f"{three},five,,,I",
-            f"{three},5.00,,,A",
-        )
-        assert await outcomes(uow_of, tenant, batch_id) == [
-            ("acceptable", None),
-            ("unapplied", None),
-            ("rejected", "loan_paid_off"),
-            ("already_there", None),
-            ("acceptable", None),
-            ("rejected", "date_in_future"),
-            ("rejected", "date_before_loan"),
-            ("rejected", "invalid_amount"),
-            ("rejected", "invalid_amount"),
-            ("rejected", "unknown_loan"),
-            ("rejected", "invalid_amount"),
-            ("rejected", "duplicate_external_id"),
-        ]
-        async with uow_of(tenant) as uow:
-            batch, rows = await batch_of(uow, batch_id), await rows_of(uow, batch_id)
-            assert (batch["status"], batch["rows"]) == ("previewed", 12)
-            assert batch["control_total"] == 297_47 + 20_000_00 + 50_01
-            assert rows[5]["reason"] == f"date: must not be after the business date, {TODAY} in America/New_York"
-            assert rows[9]["reason"] == "loan_number: there is no such loan"
-            assert rows[1]["effective_date"] == TODAY
-        assert await paid(uow_of, tenant) == [("known", 50_00)]
-
-    async def test_an_external_id_of_another_payment_is_refused(
-        self, uow_of: UowOf, tenant: UUID, numbers: list[str]
-    ) -> None:
-        async with uow_of(tenant) as uow:
-            await record(uow, RecordPayment(await id_of(uow, numbers[0]), 50_00, "check", TODAY, external_id="known"))
-            await uow.commit()
-        batch_id = await upload(uow_of, tenant, f"{numbers[0]},51.00,,,known")
-        assert await outcomes(uow_of, tenant, batch_id) == [("rejected", "external_id_taken")]
-
-    async def test_the_preview_is_what_is_posted(self, uow_of: UowOf, tenant: UUID, numbers: list[str]) -> None:
-        """Also of rows that belong to one loan, whatever their dates, and which leave something over."""
-        one, two, three = numbers
-        batch_id = await upload(
-            uow_of,
-            tenant,
-            f"{one},100.00,2020-10-20,,A",
-            f"{two},9000.00,,,B",
-            f"{one},9925.00,2020-10-09,,C",  # not yet the payoff of a loan with a late fee: see A
-            f"{two},2000.00,2020-10-01,,D",
-            f"{one},100.00,,,E",
-            f"{one},1.00,,,F",
-            f"{three},1.00,,,G",
-        )
-        async with uow_of(tenant) as uow:
-            seen = {row["external_id"]: row for row in await rows_of(uow, batch_id)}
-        await post(uow_of, tenant, batch_id)
-        async with uow_of(tenant) as uow:
-            done = {row["external_id"]: row for row in await rows_of(uow, batch_id)}
-            made = {row["external_id"]: row for row in await uow.all(select(payments))}
-        assert {row["outcome"] for row in seen.values()} == {"acceptable", "unapplied", "rejected"}
-        for name, row in seen.items():
-            if row["outcome"] == "rejected":
-                assert (done[name]["outcome"], done[name]["code"]) == ("rejected", row["code"])
-                assert name not in made
-            else:
-                assert (done[name]["outcome"], done[name]["payment_id"]) == ("posted", made[name]["id"])
-                assert (made[name]["amount"], made[name]["effective_date"]) == (row["amount"], row["effective_date"])
-        async with uow_of(tenant) as uow:
-            batch = await batch_of(uow, batch_id)
-            assert batch["status"] == "posted"
-            assert batch["control_total"] == sum(row["amount"] for row in made.values())
-            for number in numbers:
-                await assert_consistent(uow, await id_of(uow, number))
-            assert sum(line.net for line in await ledger.trial_balance(uow, TODAY)) == 0
-
-    async def test_nothing_is_posted_by_it(self, uow_of: UowOf, tenant: UUID, numbers: list[str]) -> None:
-        async with uow_of(tenant) as uow:
-            before = await counts(uow)
-            await batches.upload(uow, file_of(f"{numbers[0]},5.00,,,A", "L-0,5.00,,,B"))
-            after = await counts(uow)
-        changed = {name: after[name] - before[name] for name in after if after[name] != before[name]}
-        assert changed == {"payment_batches": 1, "payment_batch_rows": 2, "audit_log": 1}
-
-    async def test_a_loan_of_another_lender_is_not_there(
-        self, uow_of: UowOf, tenant: UUID, numbers: list[str], make_tenant: Any
-    ) -> None:
-        other = await make_tenant(TODAY)
-        batch_id = await upload(uow_of, other, f"{numbers[0]},5.00,,,A")
-        assert await outcomes(uow_of, other, batch_id) == [("rejected", "unknown_loan")]
-        assert await upload(uow_of, tenant, f"{numbers[0]},5.00,,,A") != batch_id
-        async with uow_of(tenant) as uow:
-            with pytest.raises(NotFound):
-                await batches.post(uow, batch_id, 0)
-
-
-class TestTwiceIsOnce:
-    async def test_the_same_file_is_the_same_batch(self, uow_of: UowOf, tenant: UUID, numbers: list[str]) -> None:
-        row = f"{numbers[0]},5.00,,,A"
-        first = await upload(uow_of, tenant, row)
-        assert await upload(uow_of, tenant, row) == first
-        await post(uow_of, tenant, first)
-        assert await upload(uow_of, tenant, row) == first
-        assert await paid(uow_of, tenant) == [("A", 5_00)]
-
-    async def test_the_same_file_twice_at_once(self, uow_of: UowOf, tenant: UUID, numbers: list[str]) -> None:
-        found = await asyncio.gather(*(upload(uow_of, tenant, f"{numbers[0]},5.00,,,A") for _ in range(4)))
-        assert len(set(found)) == 1
-        async with uow_of(tenant) as uow:
-            assert (await uow.execute(select(func.count()).select_from(payment_batch_rows))).scalar_one() == 1
-
-    async def test_a_cancelled_file_can_be_sent_again(self, uow_of: UowOf, tenant: UUID, numbers: list[str]) -> None:
-        row = f"{numbers[0]},5.00,,,A"
-        first = await upload(uow_of, tenant, row)
-        async with uow_of(tenant) as uow:
-            await batches.cancel(uow, first, "wrong day")
-            await uow.commit()
-        again = await upload(uow_of, tenant, row)
-        assert again != first
-        await post(uow_of, tenant, again)
-        assert await paid(uow_of, tenant) == [("A", 5_00)]
-
-    async def test_a_row_in_two_files_is_paid_once_also_on_another_day(
-        self, uow_of: UowOf, tenant: UUID, numbers: list[str]
-    ) -> None:
-        """A row without a date is the same payment tomorrow."""
-        row = f"{numbers[0]},5.00,,,A"
-        await post(uow_of, tenant, await upload(uow_of, tenant, row))
-        await jump(uow_of, tenant, date(2020, 10, 22))
-        second = await upload(uow_of, tenant, row, f"{numbers[0]},6.00,,,B")
-        assert await outcomes(uow_of, tenant, second) == [("already_there", None), ("acceptable", None)]
-        await post(uow_of, tenant, second)
-        assert await paid(uow_of, tenant) == [("A", 5_00), ("B", 6_00)]
-
-    async def test_two_files_with_the_same_row_that_are_posted_at_once(
-        self, uow_of: UowOf, tenant: UUID, numbers: list[str]
-    ) -> None:
-        both = [f"{number},5.00,,,{number}" for number in numbers]
-        ids = [await upload(uow_of, tenant, *rows) for rows in (both, both[::-1])]
-        await asyncio.gather(*(post(uow_of, tenant, batch_id) for batch_id in ids))
-        assert sorted(await paid(uow_of, tenant)) == sorted((number, 5_00) for number in numbers)
-        found = [outcome for batch_id in ids for outcome, _ in await outcomes(uow_of, tenant, batch_id)]
-        assert sorted(found) == ["already_there"] * 3 + ["posted"] * 3
-
-    async def test_an_external_id_that_another_loan_takes_at_the_same_moment(
-        self, uow_of: UowOf, tenant: UUID, numbers: list[str]
-    ) -> None:
-        """The page fails as a whole; when its step is tried again, as it always is, that row is rejected."""
-        batch_id = await upload(uow_of, tenant, f"{numbers[0]},5.00,,,A", f"{numbers[1]},6.00,,,B")
-        await begin(uow_of, tenant, batch_id)
-        async with uow_of(tenant) as other:
-            await record(other, RecordPayment(await id_of(other, numbers[2]), 9_00, "cash", external_id="A"))
-            await other.flush()
-            posting = asyncio.create_task(post_page(uow_of, tenant, batch_id, 5))
-            await asyncio.wait([posting], timeout=0.3)
-            assert not posting.done()
-            await other.commit()
-        with pytest.raises(IntegrityError):
-            await posting
-        assert await post_page(uow_of, tenant, batch_id, 5) is False
-        assert await outcomes(uow_of, tenant, batch_id) == [("rejected", "external_id_taken"), ("posted", None)]
-        assert await paid(uow_of, tenant) == [("A", 9_00), ("B", 6_00)]
+    return await past_due(uow_of, tenant)
 
 
 class TestPosting:
