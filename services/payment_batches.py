@@ -63,7 +63,7 @@ async def upload(uow: UnitOfWork, content: bytes) -> tuple[UUID, bool]:
     known = await repository.batch_of_file(uow, file_hash)
     if known is not None:
         return known, False
-    file = read(content)
+    file = await asyncio.to_thread(read, content)  # other requests go on meanwhile
     batch_id = new_id()
     batch = {
         "id": batch_id,

@@ -5,6 +5,7 @@ Locks are taken in one order: loan, enrolment, draft, entry, answer.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterator
 from datetime import date
@@ -55,7 +56,7 @@ async def upload(uow: UnitOfWork, vault: Vault, content: bytes) -> tuple[UUID, b
     known = await uow.one_or_none(select(rail_return_files.c.id).where(rail_return_files.c.sha256 == digest))
     if known is not None:
         return known["id"], False
-    parsed = parse_returns(content)
+    parsed = await asyncio.to_thread(parse_returns, content)  # other requests go on meanwhile
     file_id = new_id()
     values = {
         "sha256": digest,

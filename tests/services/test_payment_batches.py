@@ -19,7 +19,7 @@ from infra.ids import new_id
 from services import ledger
 from services import payment_batches as batches
 from services.close_of_business import open_date
-from tests.services.batching import TODAY, begin, id_of, outcomes, paid, past_due, post, post_page, rows_of, upload
+from tests.services.batching import TODAY, begin, file_of, id_of, outcomes, paid, past_due, post, post_page, rows_of, upload
 from tests.services.lending import UowOf, assert_consistent, book_loans, disburse, pay
 
 
@@ -182,6 +182,31 @@ class TestCancelling:
             assert (refusal.value.state, refusal.value.allowed) == (state, ("previewed", "posting"))
             with pytest.raises(WrongState):
                 await batches.post(uow, batch_id, 5_00)
+
+
+async def test_one_connection_takes_many_files(uow_of: UowOf, tenant: UUID) -> None:
+    """Also when PostgreSQL has planned the statements once and for all."""
+    async with uow_of(tenant) as uow:
+        new = [await batches.upload(uow, file_of(f"L-0,1.00,,,X-{n}")) for n in range(15)]
+    assert [created for _, created in new] == [True] * 15
+
+
+async def test_a_large_file_keeps_nobody_waiting(uow_of: UowOf, tenant: UUID) -> None:
+    """Ten megabytes of nothing take seconds to read."""
+    gaps = [0.0]
+
+    async def others() -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.01)
+            gaps.append(time.monotonic() - began)
+
+    beside = asyncio.create_task(others())
+    async with uow_of(tenant) as uow:
+        with pytest.raises(InvalidInput, match="no rows"):
+            await batches.upload(uow, file_of("\n" * 9_900_000))
+    beside.cancel()
+    assert max(gaps) < 1
 
 
 async def test_a_batch_that_is_not_there(uow_of: UowOf, tenant: UUID) -> None:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import RowMapping
 
@@ -27,7 +27,8 @@ async def add_batch(uow: UnitOfWork, batch: dict[str, Any]) -> bool:
         postgresql.insert(payment_batches)
         .values(tenant_id=uow.tenant_id, **batch)
         .on_conflict_do_nothing(
-            index_elements=["tenant_id", "file_hash"], index_where=payment_batches.c.status != "cancelled"
+            index_elements=["tenant_id", "file_hash"],
+            index_where=text("status <> 'cancelled'"),  # no parameter: a plan made once and for all could not find the index
         )
         .returning(payment_batches.c.id)
     )
