@@ -15,7 +15,7 @@ from typing import Final, Literal, cast, get_args
 
 from domain.calendars import FIRST_YEAR, LAST_YEAR
 from domain.errors import FieldError, InvalidInput
-from domain.money import parse_amount
+from domain.money import MAX_MINOR, format_amount, parse_amount
 from domain.spreadsheet import original, plain
 
 Method = Literal["ach", "wire", "check", "card", "cash", "other"]
@@ -63,7 +63,8 @@ def read(content: bytes) -> PaymentFile:
     """Read a file: UTF-8 with or without byte order mark, comma separated, quoted as RFC 4180 says, with a header.
 
     A row that cannot be a payment carries its error. Raises InvalidInput for a file that cannot be read as a whole: its
-    encoding, its quoting (naming the line), unknown, missing or repeated columns (naming them), no rows, or too many.
+    encoding, its quoting (naming the line), unknown, missing or repeated columns (naming them), no rows, too many, or
+    more money than an amount can say.
     """
     lines = _lines(_text(content))
     header = next(lines, None)
@@ -88,6 +89,9 @@ def read(content: bytes) -> PaymentFile:
         rows.append(row)
     if not rows:
         raise _refused("The file has a header and no rows.", "empty_file")
+    if sum(max(row.amount or 0, 0) for row in rows) > MAX_MINOR:
+        most = format_amount(MAX_MINOR)
+        raise _refused(f"The amounts of a file must add up to at most {most}; send it in parts.", "total_too_large")
     return PaymentFile(columns, tuple(rows))
 
 
@@ -141,8 +145,9 @@ def _columns(header: Sequence[str]) -> tuple[str, ...]:
     names = tuple(name.strip().lower() for name in header)
     known = (*REQUIRED, *OPTIONAL, *OURS)
     missing = [name for name in REQUIRED if name not in names]
-    unknown = [f"{name[:40]!r}" for name in names if name not in known]
-    twice = sorted({name for name in names if names.count(name) > 1 and name in known})
+    unknown = [f"{name[:40]!r}" for name in dict.fromkeys(names) if name not in known]
+    counted = Counter(names)
+    twice = [name for name in sorted(known) if counted[name] > 1]
     wrong = [
         f"{what} {', '.join(listed[:20])}"
         for what, listed in (("lacks the columns", missing), ("has the unknown columns", unknown), ("has twice", twice))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that a spreadsheet takes for a formula (OWASP, CSV Injection)."""
+_FORMULA: Final = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
+"""How a cell begins that a spreadsheet takes for a formula (OWASP, CSV Injection), the signs also in full width."""
 
 
 def plain(text: str) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from datetime import date
 
 import pytest
 
 from domain.errors import InvalidInput
+from domain.money import MAX_MINOR, format_amount
 from domain.payment_file import MAX_BYTES, MAX_ROWS, MAX_ROWS_A_LOAN, FileRow, PaymentFile, read, rejects
+from domain.spreadsheet import original
 
 HEADER = "loan_number,amount,date,method,external_id"
 GOOD = "L-1,297.47,2020-10-09,ach,X-1"
@@ -150,6 +153,24 @@ def test_no_more_rows_than_can_be_previewed() -> None:
         file_of(*rows)
 
 
+def test_no_more_money_than_a_person_could_confirm() -> None:
+    """Posting needs the control total, which is an amount like any other."""
+    most = format_amount(MAX_MINOR - 1)
+    assert file_of(f"L-1,{most},,,A", "L-2,0.01,,,B", "L-3,-5,,,C").rows[0].amount == MAX_MINOR - 1
+    with pytest.raises(InvalidInput, match=format_amount(MAX_MINOR)) as refusal:
+        file_of(f"L-1,{most},,,A", "L-2,0.02,,,B")
+    assert refusal.value.code == "total_too_large"
+
+
+@pytest.mark.parametrize("name", ["memo", "amount", ""])
+def test_a_header_of_very_many_columns_is_refused_at_once(name: str) -> None:
+    began = time.process_time()
+    with pytest.raises(InvalidInput) as refusal:
+        read(b",".join([b"loan_number,external_id", *[name.encode()] * 100_000]) + b"\nL-1")
+    assert (refusal.value.code, time.process_time() - began < 5) == ("invalid_columns", True)
+    assert len(refusal.value.detail) < 2_000
+
+
 def test_no_more_rows_of_a_loan_than_anybody_pays() -> None:
     rows = file_of(*(f"L-1,5,,,X-{n}" for n in range(MAX_ROWS_A_LOAN + 2)), "L-2,5,,,Y").rows
     assert [row.line for row in rows if row.error] == [MAX_ROWS_A_LOAN + 2, MAX_ROWS_A_LOAN + 3]
@@ -169,6 +190,14 @@ def test_rejects_can_be_opened_in_a_spreadsheet_and_read_again() -> None:
     ]
     again = read(text.encode()).rows[0]
     assert (again.loan_number, again.amount, again.external_id) == ("=1+1", -5_00, '@x,"y"')
+
+
+@pytest.mark.parametrize("sign", "=+-@\t\r\n＝＋－＠")
+def test_no_sign_of_a_formula_is_left_in_the_rejects(sign: str) -> None:
+    """Neither those of other widths, which a spreadsheet in an Asian language takes for the same."""
+    text = "".join(rejects(["external_id"], [(2, (f"{sign}1+1",), "x")]))
+    assert [*csv.reader(io.StringIO(text, newline=""))][1][0] == f"'{sign}1+1"
+    assert original(f"'{sign}1+1") == f"{sign}1+1"
 
 
 def test_the_rejects_of_rejects_have_the_same_columns() -> None:
