@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field
 
+from api.schemas.autopay import TimeOfDay
 from api.schemas.base import Date, Money, Reason, Schema
 from domain.cases import CaseKind, CaseStatus
 from domain.nacha import SecCode
 from domain.rails import RailKind
-
-
-def _local_time(value: object) -> time:
-    if isinstance(value, time):
-        return value
-    try:
-        hour, minute = str(value).split(":")
-        if len(hour) == 2 and len(minute) == 2:
-            return time(int(hour), int(minute))
-    except ValueError:
-        pass
-    raise PydanticCustomError("invalid_time", 'must be a local time such as "16:00"')
-
-
-LocalTime = Annotated[
-    time,
-    PlainValidator(_local_time),
-    PlainSerializer(lambda at: f"{at:%H:%M}", return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^\d{2}:\d{2}$", "examples": ["16:00"]}),
-]
 
 
 class OriginatorBody(Schema):
@@ -54,7 +33,7 @@ class RailSettingsBody(Schema):
     """How drafts go out."""
 
     rail: RailKind = Field(description="`sandbox`: a bank with scripted outcomes; `nacha`: a file for the lender's bank")
-    cutoff_time: LocalTime = Field(description="of a live lender, in its zone; a sandbox's cutoff comes when its date moves")
+    cutoff_time: TimeOfDay = Field(description="of a live lender, in its zone; a sandbox's cutoff comes when its date moves")
     sec_code: SecCode = Field(SecCode.WEB, description="how borrowers authorize: WEB over the internet, PPD in writing")
     originator: OriginatorBody | None = Field(None, description="needed for `nacha`")
 

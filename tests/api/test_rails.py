@@ -62,6 +62,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a name of no letters": ({"originator": ORIGINATOR | {"company_name": "李"}}, "/originator/company_name"),
     "a cutoff before drafts are prepared": ({"cutoff_time": "07:00"}, "/cutoff_time"),
     "a time that is none": ({"cutoff_time": "25:00"}, "/cutoff_time"),
+    "a time with a sign": ({"cutoff_time": "+9:30"}, "/cutoff_time"),
+    "a time in other digits": ({"cutoff_time": "٠٩:٣٠"}, "/cutoff_time"),
     "a rail that is none": ({"rail": "fedwire"}, "/rail"),
     "an unknown field": ({"rails": "nacha"}, "/rails"),
 }
