@@ -211,7 +211,7 @@ async def _follow(
         case Action.RETRY:
             await drafts.insert_retry(uow, draft, await _retry_on(uow, enrolment))
         case Action.CORRECT_INSTRUMENT:
-            await _fail_instrument(uow, entry["payment_instrument_id"], decision.reason)
+            await _fail_instrument(uow, entry, decision.reason)
         case Action.REVIEW | Action.DECEASED:
             await _review(uow, loan, payment, decision.reason)
         case _:
@@ -222,10 +222,16 @@ async def _follow(
         await suspensions.suspend(uow, enrolment, decision.action, decision.reason)
 
 
-async def _fail_instrument(uow: UnitOfWork, instrument_id: UUID, reason: str) -> None:
-    """Let nothing more be drafted from an account that cannot be; one that is removed stays as it is."""
+async def _fail_instrument(uow: UnitOfWork, entry: RowMapping, reason: str) -> None:
+    """Let nothing more be drafted from an account that cannot be; one that is removed, or was corrected since the entry was
+    sent, stays as it is."""
+    instrument_id: UUID = entry["payment_instrument_id"]
     row = await instrument_rows.hold(uow, instrument_id)
     if row is None or row["removed_at"] is not None or row["verification_status"] == VerificationStatus.FAILED:
+        return
+    sealed, _ = await instrument_rows.sealed(uow, instrument_id)
+    sent = tuple(entry[name] for name in ("routing_number", "account_type", "account_number_encrypted"))
+    if sent != (row["routing_number"], row["account_type"], sealed):
         return
     failed = (VerificationStatus.FAILED, VerificationMethod.MANUAL, reason)
     await instruments.set_verification(uow, row["borrower_id"], instrument_id, *failed)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
@@ -18,14 +18,16 @@ from sqlalchemy.engine import RowMapping
 
 from domain.ach_changes import Correction, change_by, corrected
 from domain.cases import CaseKind
-from domain.errors import Refusal
+from domain.errors import Conflict, Refusal
 from domain.money import format_amount
+from domain.nacha import Direction
 from domain.nacha_returns import BankFile, ChangedEntry, ReturnedEntry, UnknownEntry, parse_returns
 from domain.rails import EntryStatus
 from infra.calendar import bank_holidays
 from infra.crypto import Vault
 from infra.db.models.rails import rail_answers, rail_return_files
 from infra.db.repositories import autopay as drafts
+from infra.db.repositories import instruments as instrument_rows
 from infra.db.repositories import payments as payment_rows
 from infra.db.repositories import rail_entries
 from infra.db.uow import UnitOfWork
@@ -74,7 +76,7 @@ async def upload(uow: UnitOfWork, vault: Vault, content: bytes) -> tuple[UUID, b
     new = once(rail_return_files).values(**own, **values).on_conflict_do_nothing().returning(rail_return_files.c.id)
     if (await uow.execute(new)).one_or_none() is None:  # somebody else uploads it at this moment
         return await upload(uow, vault, content)
-    rows = list(_answers(uow, vault, parsed, file_id))
+    rows = list(_answers(uow, vault, parsed, file_id, await _senders(uow, parsed)))
     if rows:
         await uow.execute(insert(rail_answers), rows)
     after = {"sha256": digest, "size": len(content), "answers": len(rows)}
@@ -95,30 +97,51 @@ async def upload(uow: UnitOfWork, vault: Vault, content: bytes) -> tuple[UUID, b
     return file_id, True
 
 
-def _answers(uow: UnitOfWork, vault: Vault, parsed: BankFile, file_id: UUID) -> Iterator[dict[str, Any]]:
-    found: list[tuple[str, ReturnedEntry | ChangedEntry | UnknownEntry]] = []
+_Answer = ReturnedEntry | ChangedEntry | UnknownEntry
+
+
+async def _senders(uow: UnitOfWork, parsed: BankFile) -> dict[str, str]:
+    said: tuple[_Answer, ...] = (*parsed.returns, *parsed.changes, *parsed.unknown)
+    return await rail_entries.senders(uow, {item.original_trace for item in said})
+
+
+def _answers(
+    uow: UnitOfWork, vault: Vault, parsed: BankFile, file_id: UUID, senders: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    found: list[tuple[str, _Answer]] = []
     found += [("return", item) for item in parsed.returns]
     found += [("change", item) for item in parsed.changes]
     found += [("unknown", item) for item in parsed.unknown]
     for kind, item in sorted(found, key=lambda pair: pair[1].line):
         answer_id = new_id()
         data = getattr(item, "corrected_data", None)
+        foreign = _foreign(item, senders.get(item.original_trace))
         yield {
             "tenant_id": uow.tenant_id,
             "id": answer_id,
             "file_id": file_id,
             "line": item.line,
-            "kind": kind,
+            "kind": kind if foreign is None else "unknown",
             "code": item.code[:3],
             "trace_number": item.trace_number,
-            "original_trace": item.original_trace or None,
+            "original_trace": (item.original_trace or None) if foreign is None else None,
             "answered_on": item.on,
             "amount": getattr(item, "amount", None),
             "corrected_encrypted": data and vault.encrypt(data, _place(uow, "answers", answer_id)),
             "outcome": "pending",
-            "reason": getattr(item, "reason", None),
+            "reason": getattr(item, "reason", None) if foreign is None else foreign,
             "created_at": uow.recorded_at,
         }
+
+
+def _foreign(item: _Answer, sender: str | None) -> str | None:
+    """Why an answer is not about our entry with its trace number, sent for the company `sender`; None when it may be. The
+    entries of another lender at the same bank have the same numbers."""
+    if sender is not None and item.company_id != sender.strip():
+        return f"the entry {item.original_trace} of the company {item.company_id} came back, ours is of {sender}"
+    if sender is not None and isinstance(item, ReturnedEntry) and item.direction is not Direction.DEBIT:
+        return f"the entry {item.original_trace} that came back is a {item.direction}, and ours is a debit"
+    return None
 
 
 async def next_answers(uow: UnitOfWork, file_id: UUID, limit: int) -> tuple[UUID, ...]:
@@ -227,6 +250,7 @@ async def _change(
     try:
         data = vault.decrypt(answer["corrected_encrypted"], _place(uow, "answers", answer["id"]))
         changes = _changes(corrected(answer["code"], data))
+        await _check_as_sent(uow, vault, entry, changes)
         async with uow.savepoint():
             await instruments.change(uow, vault, loan.row["borrower_id"], instrument_id, changes, why)
     except Refusal as refusal:
@@ -235,6 +259,22 @@ async def _change(
         await cases.open_once(uow, CaseKind.RETURN_TO_REVIEW, loan.id, entry["payment_id"], detail)
         return "review", refusal.detail[:500]
     return "corrected", None
+
+
+async def _check_as_sent(uow: UnitOfWork, vault: Vault, entry: RowMapping, changes: Mapping[str, Any]) -> None:
+    """Refuse (Conflict) to correct what was changed since the entry was sent: the bank speaks of the account as it was."""
+    instrument_id = entry["payment_instrument_id"]
+    account = await instrument_rows.look_at(uow, instrument_id)
+    sealed, _ = await instrument_rows.sealed(uow, instrument_id)
+    place = instruments.sealed_place("account_number", uow.tenant_id, instrument_id)
+
+    def whole(visible: Any, number: bytes | None) -> dict[str, Any]:
+        return {**visible, "account_number": number and vault.decrypt(number, place)}
+
+    was, now = whole(entry, entry["account_number_encrypted"]), whole(account or {}, sealed)
+    changed = [name for name, value in changes.items() if now.get(name) not in (was[name], value)]
+    if changed:
+        raise Conflict(f"The account was changed since the entry was sent: {', '.join(changed)}.", code="account_changed")
 
 
 def _changes(correction: Correction) -> dict[str, Any]:

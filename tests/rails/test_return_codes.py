@@ -21,7 +21,7 @@ from tests.achvalidate import Validator
 from tests.rails.answering import answered, outcomes, payment_of, sent
 from tests.rails.lender import OTHER, Lender
 from tests.services.lending import assert_consistent
-from tests.workflows.platform import VAULT
+from tests.workflows.platform import VAULT, Borrowed
 
 
 async def test_r01_r01_and_success(lender: Lender, achvalidate: Validator) -> None:
@@ -200,6 +200,48 @@ async def test_a_notification_that_cannot_be_used_is_for_a_person(lender: Lender
     # received on Friday 2020-10-09; six banking days later, as the 12th is a holiday
     when = "to be made by 2020-10-20 or before the next draft, whichever is later"
     assert case["detail"] == f"C01, {when}: {reason}"
+
+
+async def _replaced(lender: Lender, loan: Borrowed, **values: str) -> None:
+    """The borrower corrects the account while an entry is on its way."""
+    borrower = (await lender.rows.loan(loan.loan_id))["borrower_id"]
+    async with lender.rows.uow() as uow:
+        await instruments.change(uow, VAULT, borrower, loan.instrument_id, values)
+        await uow.commit()
+
+
+async def test_what_was_corrected_since_is_not_corrected_back(lender: Lender) -> None:
+    """The bank speaks of the account as the entry named it."""
+    loan, _, trace = await sent(lender)
+    await _replaced(lender, loan, account_number=OTHER)
+    file_id = await answered(lender, bank.Answer(trace, "C01", information="000011112222"))
+    ((outcome, reason),) = await outcomes(lender, file_id)
+    assert (outcome, reason) == ("review", "The account was changed since the entry was sent: account_number.")
+    (account,) = await lender.rows.all(select(payment_instruments))
+    assert account["account_number_last_four"] == OTHER[-4:]
+    (case,) = await lender.rows.all(select(cases))
+    assert case["detail"] == f"C01, to be made by 2020-10-20 or before the next draft, whichever is later: {reason}"
+
+
+async def test_two_notifications_about_an_entry_are_both_taken(lender: Lender) -> None:
+    _, _, trace = await sent(lender)
+    said = [bank.Answer(trace, code, information=CHANGES[code][0]) for code in ("C01", "C02", "C03")]
+    file_id = await answered(lender, *said)
+    assert await outcomes(lender, file_id) == [("corrected", None)] * 3
+    (account,) = await lender.rows.all(select(payment_instruments))
+    assert (account["routing_number"], account["account_number_last_four"]) == ("322271627", "2222")
+
+
+@pytest.mark.parametrize("values", [{"account_number": OTHER}, {"routing_number": "322271627"}, {"account_type": "savings"}])
+async def test_an_account_that_was_corrected_since_goes_on(lender: Lender, values: dict[str, str]) -> None:
+    """It is the account before that does not exist."""
+    loan, enrolment_id, trace = await sent(lender)
+    await _replaced(lender, loan, **values)
+    file_id = await answered(lender, bank.Answer(trace, "R03"))
+    assert await outcomes(lender, file_id) == [("posted", None)]
+    (account,) = await lender.rows.all(select(payment_instruments))
+    assert account["verification_status"] == "unverified"
+    assert (await lender.rows.enrolment(enrolment_id))["status"] == "active"
 
 
 async def test_the_borrower_is_told_by_letter_of_the_failure_and_what_follows(lender: Lender) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import date
 
 import pytest
@@ -16,6 +17,7 @@ from services.payments import RecordPayment, record
 from services.replaying import apply_event, lock_loan
 from services.tenants import change_settings
 from tests import bank
+from tests.domain.ach_files import ORIGINATOR
 from tests.domain.loans import under
 from tests.rails.answering import answered, carry_out, outcomes, payment_of, sent
 from tests.rails.lender import Lender
@@ -23,6 +25,17 @@ from tests.services.lending import accounts_of, assert_consistent, counts
 from tests.workflows.platform import VAULT
 
 DUE = date(2020, 10, 9)
+
+
+def _as_credit(text: str) -> str:
+    """The file with its one debit made a credit, and its sums with it."""
+    debit, none = f"{297_47:012d}", "0" * 12
+    lines = [line.replace(debit + none, none + debit) for line in text.splitlines()]
+    as_credit = {"5225": "5220", "8225": "8220", "626": "621"}
+    for index, line in enumerate(lines):
+        begins = next((old for old in as_credit if line.startswith(old)), "")
+        lines[index] = as_credit.get(begins, "") + line[len(begins) :]
+    return "\n".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +171,30 @@ async def test_what_names_no_entry_of_ours_is_listed_with_the_reason(lender: Len
         await uow.commit()
     await carry_out(lender, file_id)
     assert await outcomes(lender, file_id) == [("unmatched", "no entry of ours has the trace number 091000017777777")]
+    assert (await payment_of(lender, loan))["status"] == "processing"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda text: text.replace(ORIGINATOR.company_id, "1987654321"), "of the company 1987654321"),
+        (_as_credit, "is a credit"),
+    ],
+    ids=["another company", "another direction"],
+)
+async def test_a_return_of_what_somebody_else_sent_is_not_taken_for_ours(
+    lender: Lender, change: Callable[[str], str], says: str
+) -> None:
+    """Two lenders at one bank number their entries alike: the trace number and the amount may be the same."""
+    loan, _, trace = await sent(lender)
+    ours = await lender.content((await lender.files())[0])
+    content = change(bank.answer(ours, [bank.Answer(trace, "R02")], date(2020, 10, 13)).decode()).encode()
+    async with lender.rows.uow() as uow:
+        file_id, _ = await returns.upload(uow, VAULT, content)
+        await uow.commit()
+    await carry_out(lender, file_id)
+    ((outcome, reason),) = await outcomes(lender, file_id)
+    assert (outcome, trace in str(reason), says in str(reason)) == ("unmatched", True, True), reason
     assert (await payment_of(lender, loan))["status"] == "processing"
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import and_, exists, select, update
 from sqlalchemy.engine import RowMapping
 
 from domain.cases import CaseKind
 from domain.rails import EntryStatus
 from infra.db.models.processes import autopay_drafts
-from infra.db.models.rails import cases, rail_entries
+from infra.db.models.rails import cases, rail_cutoffs, rail_entries
 from infra.db.uow import UnitOfWork
 
+_CHUNK: Final = 5_000
 _IN_TRANSIT = rail_entries.c.status == str(EntryStatus.IN_TRANSIT)
 
 
@@ -63,6 +65,18 @@ async def by_trace(uow: UnitOfWork, trace_number: str) -> RowMapping | None:
     table = rail_entries
     found = select(table).where(table.c.trace_number == trace_number).order_by(table.c.id.desc()).limit(1)
     return await uow.one_or_none(found)
+
+
+async def senders(uow: UnitOfWork, trace_numbers: Collection[str]) -> dict[str, str]:
+    """The company that the newest entry of each of these trace numbers was sent for, by trace number."""
+    table, found = rail_entries, dict[str, str]()
+    company = rail_cutoffs.c.originator["company_id"].as_string().label("company_id")
+    of_cutoff = and_(rail_cutoffs.c.tenant_id == table.c.tenant_id, rail_cutoffs.c.id == table.c.cutoff_id)
+    remaining = iter(trace_numbers)
+    while chunk := list(islice(remaining, _CHUNK)):
+        sent = select(table.c.trace_number, company).join(rail_cutoffs, of_cutoff).where(table.c.trace_number.in_(chunk))
+        found |= {row["trace_number"]: row["company_id"] for row in await uow.all(sent.order_by(table.c.id))}
+    return found
 
 
 async def by_draft(uow: UnitOfWork, draft_id: UUID) -> RowMapping:
