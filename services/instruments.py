@@ -78,8 +78,8 @@ async def change(
     """Change the named fields of an instrument (None clears one that may be empty), or add an account number or a token.
 
     Where that changes what money moves by, the instrument is unverified again, and autopays that were suspended until it is
-    corrected draft again. Raises NotFound, InvalidInput with one
-    pointer per wrong field, Conflict naming the borrower's instrument that is the same.
+    corrected draft again. Raises NotFound, InvalidInput with one pointer per wrong field, Conflict naming the borrower's
+    instrument that is the same, WrongState naming the autopays that could not draw on it any more.
     """
     drawing = await enrolments.drawing_on(uow, instrument_id, lock=True)
     await repository.lock_borrower(uow, borrower_id)
@@ -93,6 +93,8 @@ async def change(
     moved = _differences(asdict(known), asdict(secrets))
     if not values and not moved:
         return
+    if moved and not any(asdict(secrets).values()):
+        _check_unused(await enrolments.drawing_on(uow, instrument_id))
     changed = set(values) | set(moved)
     before = {name: row[name] for name in values}
     after = {**values, **{name: "removed" if moved[name] is None else "set" for name in moved}, "id": str(instrument_id)}
@@ -178,10 +180,23 @@ async def _lock_both(uow: UnitOfWork, borrower_id: UUID, instrument_id: UUID, ot
 
 
 def _in_use(drawing: Sequence[RowMapping]) -> WrongState:
-    named = ", ".join(f"autopay {row['id']} of loan {row['loan_id']}" for row in drawing)
-    detail = f"Drawn on by {named}: cancel it, or name the instrument it is to draw on instead with ?replace_with=, first."
+    detail = (
+        f"Drawn on by {_named(drawing)}: cancel it, or name the instrument it is to draw on instead with ?replace_with=, "
+    )
     allowed = ["remove with replace_with", "cancel the autopay"]
-    return WrongState(detail, state="in_use", allowed=allowed, code="instrument_in_use")
+    return WrongState(f"{detail}first.", state="in_use", allowed=allowed, code="instrument_in_use")
+
+
+def _check_unused(drawing: Sequence[RowMapping]) -> None:
+    """Refuse to clear all that an account is drafted by, as long as it is drawn on."""
+    if drawing:
+        detail = f"Drawn on by {_named(drawing)}, and without the account number or a token nothing can be drafted."
+        allowed = ["change the autopay's account", "cancel the autopay"]
+        raise WrongState(detail, state="in_use", allowed=allowed, code="instrument_in_use")
+
+
+def _named(drawing: Sequence[RowMapping]) -> str:
+    return ", ".join(f"autopay {row['id']} of loan {row['loan_id']}" for row in drawing)
 
 
 async def _identity(

@@ -17,7 +17,7 @@ from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from tests.api.conftest import ApiClient
 from tests.api.lending import make_borrower, make_loan, pointers
-from tests.api.paying import CARD, REFERENCE, WITH_NUMBER, add, path_of
+from tests.api.paying import CARD, REFERENCE, TOKEN, WITH_NUMBER, add, path_of
 
 UowOf = Callable[[UUID], UnitOfWork]
 
@@ -113,3 +113,17 @@ async def test_two_that_replace_each_other_at_once_leave_one(admin: ApiClient) -
         )
         assert sorted(answer.status_code for answer in answers) in ([204, 404], [204, 422])
         assert len((await admin.get(path)).json()["items"]) == 1
+
+
+async def test_what_it_is_drafted_by_stays_too(admin: ApiClient, enrolled: tuple[dict[str, Any], str, str]) -> None:
+    """Without the account number nothing could be drafted, as if it was removed."""
+    autopay, path, instrument = enrolled
+    refused = await admin.patch(f"{path}/{instrument}", json={"account_number": None})
+    assert (refused.status_code, refused.json()["code"], refused.json()["state"]) == (409, "instrument_in_use", "in_use")
+    assert refused.json()["allowed"] == ["change the autopay's account", "cancel the autopay"]
+    assert (await admin.get(f"{path}/{instrument}")).json()["has_account_number"] is True
+    by_token = await admin.patch(f"{path}/{instrument}", json={"account_number": None, "processor_token": TOKEN})
+    assert (by_token.status_code, by_token.json()["ach_draftable"]) == (200, True)
+    await admin.delete(f"/api/v1/loans/{autopay['loan_id']}/autopay")
+    cleared = await admin.patch(f"{path}/{instrument}", json={"processor_token": None})
+    assert (cleared.status_code, cleared.json()["ach_draftable"]) == (200, False)
