@@ -171,7 +171,7 @@ def _row(columns: Sequence[str], line: int, cells: tuple[str, ...]) -> FileRow:
     if len(cells) != len(columns):
         message = f"the row has {len(cells)} cells, the header {len(columns)}"
         return FileRow(line, cells, error=FieldError("", message, "wrong_number_of_cells"))
-    values = {name: original(cell.strip()) for name, cell in zip(columns, cells, strict=True)}
+    values = {name: original(cell.strip()).strip() for name, cell in zip(columns, cells, strict=True)}
     external_id: str | None = None
     try:
         loan_number, external_id = _name(values, "loan_number"), _name(values, "external_id")

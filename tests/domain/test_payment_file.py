@@ -192,12 +192,13 @@ def test_rejects_can_be_opened_in_a_spreadsheet_and_read_again() -> None:
     assert (again.loan_number, again.amount, again.external_id) == ("=1+1", -5_00, '@x,"y"')
 
 
-@pytest.mark.parametrize("sign", "=+-@\t\r\n＝＋－＠")
+@pytest.mark.parametrize("sign", [*"=+-@\t\r\n＝＋－＠", " =", "\u00a0="])
 def test_no_sign_of_a_formula_is_left_in_the_rejects(sign: str) -> None:
-    """Neither those of other widths, which a spreadsheet in an Asian language takes for the same."""
+    """Neither those of other widths, which a spreadsheet in an Asian language takes for the same, nor behind a space."""
     text = "".join(rejects(["external_id"], [(2, (f"{sign}1+1",), "x")]))
     assert [*csv.reader(io.StringIO(text, newline=""))][1][0] == f"'{sign}1+1"
     assert original(f"'{sign}1+1") == f"{sign}1+1"
+    assert row_of("L-1,' -5.00,,,X").amount == -5_00
 
 
 def test_the_rejects_of_rejects_have_the_same_columns() -> None:
