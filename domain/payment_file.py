@@ -70,13 +70,13 @@ def read(content: bytes) -> PaymentFile:
     header = next(lines, None)
     if header is None:
         raise _refused("The file is empty: it needs a header line and a row a payment.", "empty_file")
-    columns = _columns(header[1])
+    columns = _columns(*header)
     rows: list[FileRow] = []
     first: dict[str, int] = {}
     of_loan: Counter[str] = Counter()
     for line, cells in lines:
         if len(rows) == MAX_ROWS:
-            raise _refused(f"The file must have at most {MAX_ROWS} rows; send it in parts.", "too_many_rows")
+            raise _refused(f"The file must have at most {MAX_ROWS} rows; send it in parts.", "too_many_rows", line)
         row = _row(columns, line, cells)
         if row.external_id is not None and first.setdefault(row.external_id, line) != line:
             message = f"is on line {first[row.external_id]} already: each payment needs its own"
@@ -120,9 +120,10 @@ def _text(content: bytes) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise _refused(f"The file must be UTF-8; line {line} is not.", "invalid_encoding") from None
+        raise _refused(f"The file must be UTF-8; line {line} is not.", "invalid_encoding", line) from None
     if "\0" in text:
-        raise _refused("The file must not contain the character U+0000.", "invalid_encoding")
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise _refused(f"The file must not contain the character U+0000; line {line} does.", "invalid_encoding", line)
     return text
 
 
@@ -136,12 +137,12 @@ def _lines(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise _refused(f"The file is not valid CSV from line {begins} on: {error}.", "invalid_csv") from None
+            raise _refused(f"The file is not valid CSV from line {begins} on: {error}.", "invalid_csv", begins) from None
         if any(cell.strip() for cell in cells):
             yield begins, tuple(cells)
 
 
-def _columns(header: Sequence[str]) -> tuple[str, ...]:
+def _columns(line: int, header: Sequence[str]) -> tuple[str, ...]:
     names = tuple(name.strip().lower() for name in header)
     known = (*REQUIRED, *OPTIONAL, *OURS)
     missing = [name for name in REQUIRED if name not in names]
@@ -155,7 +156,7 @@ def _columns(header: Sequence[str]) -> tuple[str, ...]:
     ]
     if wrong:
         allowed = f"It needs {', '.join(REQUIRED)} and may have {', '.join(OPTIONAL)}, separated by commas."
-        raise _refused(f"The header {', and '.join(wrong)}. {allowed}", "invalid_columns")
+        raise _refused(f"The header {', and '.join(wrong)}. {allowed}", "invalid_columns", line)
     return names
 
 
@@ -220,5 +221,7 @@ def _method(text: str) -> Method:
     return cast(Method, method)
 
 
-def _refused(detail: str, code: str) -> InvalidInput:
-    return InvalidInput(detail, code=code)
+def _refused(detail: str, code: str, line: int | None = None) -> InvalidInput:
+    """The refusal of a file: `line` counts from 1, None is the whole of it."""
+    error = FieldError("" if line is None else f"/lines/{line}", detail, code)
+    return InvalidInput(detail, code=code, errors=[error])

@@ -119,31 +119,33 @@ def test_an_external_id_counts_once_in_a_file_also_when_its_row_is_wrong() -> No
 
 
 @pytest.mark.parametrize(
-    ("content", "code", "says"),
+    ("content", "code", "says", "line"),
     [
-        (b"", "empty_file", "header"),
-        (b"\xef\xbb\xbf\n\n", "empty_file", "header"),
-        (HEADER.encode(), "empty_file", "no rows"),
-        (b"amount,date\n5,\n", "invalid_columns", "lacks the columns loan_number, external_id"),
-        (f"{HEADER},colour\n{GOOD},red\n".encode(), "invalid_columns", "'colour'"),
-        (f"{HEADER},amount\n{GOOD},5\n".encode(), "invalid_columns", "has twice amount"),
-        (b"loan_number;amount;external_id\nL-1;5;X\n", "invalid_columns", "separated by commas"),
-        (f"{GOOD}\n".encode(), "invalid_columns", "lacks"),
-        (f'{HEADER}\n{GOOD}\n"L-2,5,,,X-2\n'.encode(), "invalid_csv", "line 3"),
-        (f'{HEADER}\n"L"-2,5,,,X-2\n'.encode(), "invalid_csv", "line 2"),
-        (f"{HEADER}\nL-1,5,,,\0\n".encode(), "invalid_encoding", "U+0000"),
-        (f"{HEADER}\nM\xfcller,5,,,X\n".encode("latin-1"), "invalid_encoding", "line 2"),
-        (f"{HEADER}\n{GOOD}\n".encode("utf-16"), "invalid_encoding", "UTF-8"),
-        (b"x" * (MAX_BYTES + 1), "file_too_large", str(MAX_BYTES)),
-        (f"{HEADER}\n{'L' * 200_000},5,,,X\n".encode(), "invalid_csv", "line 2"),
+        (b"", "empty_file", "header", None),
+        (b"\xef\xbb\xbf\n\n", "empty_file", "header", None),
+        (HEADER.encode(), "empty_file", "no rows", None),
+        (b"amount,date\n5,\n", "invalid_columns", "lacks the columns loan_number, external_id", 1),
+        (f"{HEADER},colour\n{GOOD},red\n".encode(), "invalid_columns", "'colour'", 1),
+        (f"{HEADER},amount\n{GOOD},5\n".encode(), "invalid_columns", "has twice amount", 1),
+        (b"loan_number;amount;external_id\nL-1;5;X\n", "invalid_columns", "separated by commas", 1),
+        (f"{GOOD}\n".encode(), "invalid_columns", "lacks", 1),
+        (f'{HEADER}\n{GOOD}\n"L-2,5,,,X-2\n'.encode(), "invalid_csv", "line 3", 3),
+        (f'{HEADER}\n"L"-2,5,,,X-2\n'.encode(), "invalid_csv", "line 2", 2),
+        (f"{HEADER}\nL-1,5,,,\0\n".encode(), "invalid_encoding", "U+0000", 2),
+        (f"{HEADER}\nM\xfcller,5,,,X\n".encode("latin-1"), "invalid_encoding", "line 2", 2),
+        (f"{HEADER}\n{GOOD}\n".encode("utf-16"), "invalid_encoding", "UTF-8", 1),
+        (b"x" * (MAX_BYTES + 1), "file_too_large", str(MAX_BYTES), None),
+        (f"{HEADER}\n{'L' * 200_000},5,,,X\n".encode(), "invalid_csv", "line 2", 2),
     ],
 )
-def test_a_file_that_cannot_be_read_as_a_whole(content: bytes, code: str, says: str) -> None:
+def test_a_file_that_cannot_be_read_as_a_whole(content: bytes, code: str, says: str, line: int | None) -> None:
     with pytest.raises(InvalidInput, match=r".") as refusal:
         read(content)
     assert refusal.value.code == code
     assert says in refusal.value.detail
     assert len(refusal.value.detail) < 2_000
+    pointer = "" if line is None else f"/lines/{line}"
+    assert [(error.pointer, error.code) for error in refusal.value.errors] == [(pointer, code)]
 
 
 def test_no_more_rows_than_can_be_previewed() -> None:
