@@ -39,9 +39,9 @@ async def upload_batch(file: File, request: Request, caller: LoanOfficer) -> Res
 
     CSV in UTF-8 with a header: `loan_number`, `amount` ("123.45") and `external_id`, and where wanted `date` (ISO, default:
     the business date) and `method` (ach, wire, check, card, cash or other, default: check). At most 10 MB and 50,000 rows,
-    100 of one loan. An `external_id` is that of `POST /loans/{loan_id}/payments`: a payment that has it is not recorded
-    again. A file of rejects is taken as it is. The same file again answers 200 with the first batch, unless that was
-    cancelled.
+    100 of one loan, and in all what an amount can be. An `external_id` is that of `POST /loans/{loan_id}/payments`: a
+    payment that has it is not recorded again. A file of rejects is taken as it is. The same file again answers 200 with the
+    first batch, unless that was cancelled.
     """
 
     async def action(uow: UnitOfWork) -> Answer:

@@ -62,8 +62,9 @@ class InstrumentRequest(Schema):
 
 
 class InstrumentChange(Schema):
-    """What to change; a field that is left out stays as it is, null clears it. A number that is added must end in the last
-    four digits that are known. With another number, token, routing number or account type it is unverified again."""
+    """What to change; a field that is left out stays as it is, null clears it (but not all that an autopay draws by). A
+    number that is added must end in the last four digits that are known. With another number, token, routing number or
+    account type it is unverified again."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"account_number": "000123456789"}]})
 
