@@ -20,7 +20,7 @@ from hypothesis.internal.conjecture import providers
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from infra.db.engine import app_engine, dispatch_engine
+from infra.db.engine import app_engine, dispatch_engine, owner_engine
 from infra.db.migrate import upgrade
 from infra.db.models.tenancy import business_days, tenant_directory, tenants
 from infra.db.uow import Actor, ActorKind, UnitOfWork
@@ -143,10 +143,8 @@ async def dispatch(settings: Settings) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture(scope="session")
-async def owner(database: Database) -> AsyncIterator[AsyncEngine]:
-    from sqlalchemy.ext.asyncio import create_async_engine
-
-    engine = create_async_engine(database.owner_url, pool_size=1)
+async def owner(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    engine = owner_engine(settings)
     yield engine
     await engine.dispose()
 

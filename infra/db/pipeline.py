@@ -6,29 +6,24 @@ SQLAlchemy adds to each statement it runs itself is most of what recording a pay
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-import psycopg
-from psycopg.pq import PipelineStatus, TransactionStatus
+from pydantic_core import to_json
 from sqlalchemy import LargeBinary, Select, Table
 from sqlalchemy.dialects.postgresql import psycopg as dialects
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from domain.money import format_amount, format_rate
+from infra.db.exchange import Driver, Statement, exchange
 from infra.db.types import MinorUnits, Rate
 
-_DIALECT: Final = dialects.PGDialect_psycopg()  # type: ignore[no-untyped-call]
+_DIALECT: Final = dialects.PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
-BIND: Final = "SELECT set_config('app.tenant_id', %s, true)"
+BIND: Final = "SELECT set_config('app.tenant_id', $1, true)"
 """Binds the transaction to a tenant; the binding ends with it."""
 
 Row = Mapping[Any, Any]
@@ -52,6 +47,7 @@ class Query:
         compiled = statement.compile(dialect=_DIALECT)
         self.sql = compiled.string
         self._given = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        self._parameters = tuple(compiled.positiontup or ())
         columns = list(statement.selected_columns)
         self._names = tuple(str(column.key) for column in columns)
         readers = [(str(column.key), _reader(column.type)) for column in columns]
@@ -59,6 +55,10 @@ class Query:
 
     def __call__(self, **values: Any) -> Asked:
         return Asked(self, self._given | values)
+
+    def values(self, given: Mapping[str, Any]) -> list[Any]:
+        """The values of its parameters, in their order."""
+        return [given[name] for name in self._parameters]
 
     def rows(self, found: Iterable[tuple[Any, ...]]) -> list[Row]:
         """Rows as the driver has them, as Python has them."""
@@ -196,24 +196,27 @@ def _cut(table: Table) -> str:
 @lru_cache(maxsize=1000)
 def _together(parts: tuple[str, ...]) -> str:
     """One statement, whose names are all those of our own tables and columns."""
-    *first, last = parts
+    *first, last = [part.replace("%s", f"${number}") for number, part in enumerate(parts, 1)]
     with_ = ", ".join(f"w{number} AS ({part})" for number, part in enumerate(first))
     return f"WITH {with_} {last}" if first else last
 
 
 def _json(table: Table, rows: Sequence[dict[str, Any]]) -> str:
-    writers = _writers(table)
-    said = [
-        {name: value if value is None or name not in writers else writers[name](value) for name, value in row.items()}
-        for row in rows
-    ]
-    return json.dumps(said, default=_plain)
+    writers = [(name, write) for name, write in _writers(table) if name in rows[0]]
+    said = rows if not writers else [dict(row) for row in rows]
+    for row in said if writers else ():
+        for name, write in writers:
+            value = row[name]
+            if value is not None:
+                row[name] = write(value)
+    return to_json(said).decode()
 
 
 @lru_cache(maxsize=200)
-def _writers(table: Table) -> dict[str, Callable[[Any], Any]]:
-    found = {column.name: _WRITERS.get(type(column.type)) for column in table.columns}
-    return {name: write for name, write in found.items() if write is not None}
+def _writers(table: Table) -> list[tuple[str, Callable[[Any], Any]]]:
+    """The columns whose values JSON has no form for, or another one than PostgreSQL reads."""
+    found = [(column.name, _WRITERS.get(type(column.type))) for column in table.columns]
+    return [(name, write) for name, write in found if write is not None]
 
 
 _WRITERS: Final[dict[type, Callable[[Any], Any]]] = {
@@ -223,52 +226,11 @@ _WRITERS: Final[dict[type, Callable[[Any], Any]]] = {
 }
 
 
-def _plain(value: object) -> str:
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
-    raise TypeError(f"a {type(value).__name__} is no JSON")
-
-
 async def run(
-    driver: psycopg.AsyncConnection[Any],
-    writes: Sequence[tuple[str, Any]],
-    asked: Sequence[Asked] = (),
-    *,
-    commit: bool = False,
+    driver: Driver, writes: Sequence[Statement], asked: Sequence[Asked] = (), *, commit: bool = False
 ) -> list[list[Row]]:
     """Send statements whose answer does not matter, then queries, then COMMIT, in one round trip; returns what the
     queries found. Each sees what those before it did, and what others had committed when its turn came."""
-    cursors = []
-    async with driver.pipeline():
-        for sql, values in writes:
-            await driver.execute(sql, values)
-        for query, given in asked:
-            cursors.append(await driver.execute(query.sql, given))
-        if commit:
-            await driver.commit()
-    return [each.query.rows(await cursor.fetchall()) for each, cursor in zip(asked, cursors, strict=True)]
-
-
-@asynccontextmanager
-async def as_sqlalchemy(connection: AsyncConnection) -> AsyncIterator[None]:
-    """Errors of the driver become those of SQLAlchemy, so that whoever answers for them knows one kind; and a connection
-    that is lost goes out of the pool."""
-    try:
-        yield
-    except psycopg.Error as error:
-        driver = (await connection.get_raw_connection()).driver_connection
-        if driver is not None and driver.closed:
-            await connection.invalidate(error)
-        raise DBAPIError.instance("", None, error, psycopg.Error, hide_parameters=True) from error
-
-
-async def give_back(connection: AsyncConnection, driver: psycopg.AsyncConnection[Any] | None) -> None:
-    """Give a connection back to its pool; one that was interrupted in the middle of a pipeline is closed instead, because
-    nobody knows what it would answer."""
-    if driver is not None and not driver.closed:
-        busy = driver.pgconn.transaction_status == TransactionStatus.ACTIVE
-        if busy or driver.pgconn.pipeline_status != PipelineStatus.OFF:
-            await connection.invalidate()
-    await connection.close()
+    queries = [(each.query.sql, each.query.values(each.values)) for each in asked]
+    found = await exchange(driver, [*writes, *queries], commit=commit)
+    return [each.query.rows(rows) for each, rows in zip(asked, found[len(writes) :], strict=True)]

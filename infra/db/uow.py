@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,9 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from domain.errors import NotFound
 from domain.periods import OpenBooks
 from infra.clock import Clock, utc_now
+from infra.db.connections import as_sqlalchemy, give_back, take
+from infra.db.exchange import Driver
 from infra.db.models.processes import workflow_intents
 from infra.db.models.tenancy import audit_log, tenants
-from infra.db.pipeline import BIND, Asked, Change, Query, Row, Write, as_sqlalchemy, combined, give_back, run
+from infra.db.pipeline import BIND, Asked, Change, Query, Row, Write, combined, run
 from infra.ids import new_id
 
 _BUSINESS_DATE: Final = Query(select(tenants.c.business_date).where(tenants.c.id == bindparam("tenant", type_=Uuid)))
@@ -71,20 +72,13 @@ class UnitOfWork:
     _connection: AsyncConnection | None = None
     _recorded_at: datetime | None = None
     _business_date: date | None = None
-    _driver: psycopg.AsyncConnection[Any] | None = None
+    _driver: Driver | None = None
     _bound: bool = False
     _only_read: bool = False
     _later: list[Change] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
-        self._connection = await self.engine.connect()
-        try:
-            driver = (await self._connection.get_raw_connection()).driver_connection
-            assert isinstance(driver, psycopg.AsyncConnection)
-            self._driver = driver
-        except BaseException:
-            await self._close()
-            raise
+        self._connection, self._driver = await take(self.engine)
         self._recorded_at = self.clock()
         return self
 
@@ -98,12 +92,12 @@ class UnitOfWork:
             await self._close()
 
     async def _close(self) -> None:
-        """Roll back what was not committed and give the connection back, even while the task is being cancelled:
-        otherwise each cancellation in the wrong moment would cost the pool one connection for good."""
-        assert self._connection is not None
-        closing = asyncio.ensure_future(give_back(self._connection, self._driver))
+        """Roll back what was not committed and give the connection back."""
+        connection, driver = self._connection, self._driver
+        assert connection is not None
+        assert driver is not None
         self._connection = self._driver = None
-        await asyncio.shield(closing)
+        await give_back(connection, driver)
 
     @property
     def connection(self) -> AsyncConnection:
@@ -114,7 +108,7 @@ class UnitOfWork:
         self._only_read = False  # who knows
         return connection
 
-    async def driver(self) -> psycopg.AsyncConnection[Any]:
+    async def driver(self) -> Driver:
         """psycopg's own connection in this transaction, with nothing left to send: for COPY."""
         await self._send()
         self._only_read = False  # who knows
@@ -192,10 +186,13 @@ class UnitOfWork:
         connection = self._open
         assert self._driver is not None
         self._only_read = not (self._later or commit) and (self._only_read or not self._bound)
+        try:
+            found = await run(self._driver, writes, asked, commit=commit)
+        except psycopg.Error as error:
+            raise await as_sqlalchemy(connection, error) from error
         self._bound = True
         self._later.clear()
-        async with as_sqlalchemy(connection):
-            return await run(self._driver, writes, asked, commit=commit)
+        return found
 
     async def one(self, statement: Executable, what: str) -> RowMapping:
         """The single row a statement finds. Raises NotFound(what) when there is none."""

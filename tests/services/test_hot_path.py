@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
 from random import Random
-from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -24,21 +20,7 @@ from services.cache_check import check_cache
 from services.payments import RecordPayment, record
 from services.replaying import load_loan
 from tests.services.lending import UowOf, active_loan, assert_consistent, jump, pay, run_date
-
-
-@contextmanager
-def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The statements that are sent meanwhile, but for BEGIN, COMMIT and ROLLBACK."""
-    seen: list[str] = []
-    execute = psycopg.AsyncCursor.execute
-
-    async def see(cursor: Any, query: Any, *arguments: Any, **options: Any) -> Any:
-        seen.append(str(query))
-        return await execute(cursor, query, *arguments, **options)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(psycopg.AsyncCursor, "execute", see)
-        yield seen
+from tests.services.watching import watched
 
 
 async def test_a_payment_takes_seven_statements(uow_of: UowOf, tenant: UUID, monkeypatch: pytest.MonkeyPatch) -> None:

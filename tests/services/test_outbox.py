@@ -6,10 +6,8 @@ import asyncio
 import re
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.engine import RowMapping
@@ -29,6 +27,7 @@ from tests.conftest import MakeTenant
 from tests.services import sending
 from tests.services.lending import UowOf, active_loan, advance, jump, open_dates, pay, run_date
 from tests.services.reversing import reverse
+from tests.services.watching import watched
 from tests.workflows.platform import Borrowed, Rows
 
 
@@ -209,16 +208,8 @@ async def test_without_endpoints_a_payment_costs_one_insert(
     uow_of: UowOf, tenant: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loan_id = await active_loan(uow_of, tenant)
-    seen: list[str] = []
-    execute = psycopg.AsyncCursor.execute
-
-    async def see(cursor: Any, query: Any, *arguments: Any, **options: Any) -> Any:
-        seen.append(str(query))
-        return await execute(cursor, query, *arguments, **options)
-
-    monkeypatch.setattr(psycopg.AsyncCursor, "execute", see)
-    await pay(uow_of, tenant, loan_id, 5000)
-    monkeypatch.undo()
+    with watched(monkeypatch) as seen:
+        await pay(uow_of, tenant, loan_id, 5000)
     ours = [statement for statement in seen if "webhook" in statement and "FROM loans" not in statement]
     assert [re.findall(r"INSERT INTO (webhook\w+)", statement) for statement in ours] == [["webhook_events"]]
     async with uow_of(tenant) as uow:
