@@ -85,6 +85,13 @@ def surviving(records: Sequence[Record], known_as_of: Known = None) -> list[Even
     ]
 
 
+def surviving_with(events: Sequence[Event], records: Sequence[Record], new: Sequence[Record]) -> list[Event]:
+    """`surviving(records)`, where the last of them are `new` and the others give `events`, which stay the same objects as
+    long as nothing was ever superseded."""
+    more = [record.event() for record in new if record.body is not None and record.supersedes is None]
+    return [*events, *more] if len(events) + len(more) == len(records) else surviving(records)
+
+
 def standing_record(records: Sequence[Record], number: int) -> Record:
     """The record of a number, which must stand.
 

@@ -32,3 +32,7 @@ class LoanTerms:
     deferred_periods: int = 0
     due_days: tuple[int, ...] = ()
     prepaid_finance_charge: int = 0
+
+    def __hash__(self) -> int:
+        """Of what tells loans apart: of everything, fractions and the program too, it takes as long as making a schedule."""
+        return hash((self.principal, self.periods, self.contract_date, self.first_due_date))

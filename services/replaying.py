@@ -16,8 +16,8 @@ from domain.errors import InvalidInput, NotFound, Refusal
 from domain.events import Event, EventBody
 from domain.going_on import GoingOn
 from domain.happenings import Seen, happenings
-from domain.history import Known, Record, refusal_of, surviving
-from domain.loan import SETTLED, LoanState, state_hash
+from domain.history import Known, Record, refusal_of, surviving, surviving_with
+from domain.loan import SETTLED, Fingerprint, LoanState, fingerprint
 from domain.replay import Replay, replay
 from domain.terms import LoanTerms
 from infra.db.pipeline import Asked, Row
@@ -45,6 +45,7 @@ class LockedLoan:
     seen: Seen = field(init=False)
     stored: Replay | None = None
     _going: GoingOn | None = None
+    _print: Fingerprint | None = None
 
     def __post_init__(self) -> None:
         self.events = surviving(self.records)
@@ -63,8 +64,9 @@ class LockedLoan:
 
     def add(self, records: Iterable[Record]) -> None:
         """Take new records into the history."""
-        self.records.extend(records)
-        self.events = surviving(self.records)
+        new = list(records)
+        self.records.extend(new)
+        self.events = surviving_with(self.events, self.records, new)
 
     def replay(self, as_of: date, known_as_of: Known = None) -> Replay:
         """What the loan's events, as far as they were known (None: all), give at the close of `as_of`. Writes nothing.
@@ -90,8 +92,13 @@ class LockedLoan:
         does can be told from the two replays, and need not be read. It is not where the engine has changed since."""
         if self.stored is None and self.processed_through is not None and self.last_number < self.first_new:
             found = self._at(self.processed_through)
-            known = (state_hash(found.state), self.last_number)
+            known = (self.hash_of(found.state), self.last_number)
             self.stored = found if known == (self.row["state_hash"], self.row["last_sequence"]) else None
+
+    def hash_of(self, state: LoanState) -> str:
+        """The hash of a state of this loan."""
+        self._print = fingerprint(state, self._print)
+        return self._print.digest
 
 
 WritePayments = Callable[[Mapping[UUID, Replay]], Collection[UUID]]
@@ -167,14 +174,6 @@ def _loans(rows: Sequence[Row], histories: Sequence[Row]) -> list[LockedLoan]:
         )
         for row in rows
     ]
-
-
-async def state_at(
-    uow: UnitOfWork, loan_id: UUID, effective_as_of: date | None = None, known_as_of: Known = None
-) -> tuple[LoanTerms, LoanState]:
-    """A loan's contract, and its state at a day as it was known at a time. See `replay_at`."""
-    terms, result = await replay_at(uow, loan_id, effective_as_of, known_as_of)
-    return terms, result.state
 
 
 async def replay_at(
@@ -304,7 +303,9 @@ async def store(
     stored = {loan.id: loan.stored for loan in loans if loan.stored is not None}
     written = write_payments(replays) if write_payments is not None else ()
     since = min(loan.processed_through or date.min for loan in loans)
-    await repository.save_states(uow, {loan.id: (states[loan.id], loan.last_number) for loan in loans})
+    await repository.save_states(
+        uow, {loan.id: (states[loan.id], loan.hash_of(states[loan.id]), loan.last_number) for loan in loans}
+    )
     if changed_from is None:
         on_time = {loan.id: states[loan.id] for loan in loans if _on_time(loan, states[loan.id])}
         await repository.save_schedules(uow, on_time, due_within=(since, as_of))

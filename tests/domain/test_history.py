@@ -21,6 +21,7 @@ from domain.history import (
     standing,
     standing_record,
     surviving,
+    surviving_with,
 )
 from domain.journal import EntryKind
 from domain.loan import state_hash
@@ -79,6 +80,18 @@ class TestSuperseding:
         history.add(None, OCTOBER, supersedes=2)
         assert [event.body for event in surviving(history)][1:] == [paid("b"), PaymentSettled("b")]
         assert 4 in standing(history), "it was not voided itself: what voids the payment does it"
+
+    def test_what_survives_is_told_from_what_survived_and_what_is_new(self) -> None:
+        history = a_loan(("a", OCTOBER), ("b", OCTOBER))
+        history.add(PaymentSettled("a"), OCTOBER)
+        history.add(paid("b"), NOVEMBER, supersedes=3)
+        history.add(None, OCTOBER, supersedes=2)
+        history.add(PaymentSettled("b"), NOVEMBER)
+        history.add(paid("a"), NOVEMBER)
+        for known in range(len(history)):
+            for until in range(known, len(history) + 1):
+                survived, records = surviving(history[:known]), history[:until]
+                assert surviving_with(survived, records, history[known:until]) == surviving(records)
 
     def test_an_event_is_superseded_once(self) -> None:
         history = a_loan(("a", OCTOBER))

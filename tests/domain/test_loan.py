@@ -11,7 +11,7 @@ import pytest
 from domain.delinquency import bucket, dpd
 from domain.errors import InvalidInput
 from domain.events import Disbursed, Event, EventBody, PaymentReceived, PaymentSettled, event_from_dict, event_to_dict
-from domain.loan import LoanStatus, state_hash
+from domain.loan import LoanStatus, fingerprint, state_hash
 from tests.domain.loans import boarded, run
 
 DAY = date(2020, 10, 9)
@@ -64,6 +64,16 @@ def test_the_hash_of_a_state_says_everything_but_payment_ids_and_sequences() -> 
     assert state_hash(loan) == state_hash(run(DAY, (DAY, 100)).state)
     assert state_hash(loan) != state_hash(run(DAY, (DAY, 101)).state)
     assert state_hash(loan) != state_hash(replace(loan, per_diem=loan.per_diem + 1))
+
+
+def test_a_fingerprint_is_the_same_whatever_it_is_made_from() -> None:
+    """Also of a state that has fewer instalments than the other, after a curtailment."""
+    states = [
+        run(DAY, *payments).state for payments in ([], [(DAY, 100)], [(DAY, 100), (DAY, 5_000_00)], [(DAY, 20_000_00)])
+    ]
+    for state in states:
+        for other in states:
+            assert fingerprint(state, fingerprint(other)) == fingerprint(state)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from services.corrections import (
     preview_backdate,
 )
 from services.payments import PaymentRecord, RecordPayment, record
-from services.replaying import load_loan, state_at
+from services.replaying import load_loan, replay_at
 from tests.domain.loans import under
 from tests.services.lending import (
     UowOf,
@@ -93,7 +93,7 @@ class TestHistory:
             await uow.commit()
         async with uow_of(tenant) as uow:
             asked = [(DUE, None), (DUE, date(2020, 10, 22)), (DUE, LATE), (LATE, LATE), (LATE, date(2020, 10, 20))]
-            found = [(await state_at(uow, loan_id, on, known))[1].principal_balance for on, known in asked]
+            found = [(await replay_at(uow, loan_id, on, known))[1].state.principal_balance for on, known in asked]
             assert found == [9_739_52, 9_739_52, 10_000_00, 9_769_52, 10_000_00]
             rows = await uow.all(
                 select(loan_events).where(loan_events.c.loan_id == loan_id).order_by(loan_events.c.sequence)
@@ -106,10 +106,11 @@ class TestHistory:
                 (5, 3, 3),
             ]
             at_last = rows[-1]["recorded_at"]
-            assert (await state_at(uow, loan_id, DUE, at_last))[1].principal_balance == 9_739_52
-            assert (await state_at(uow, loan_id, DUE, at_last - timedelta(microseconds=1)))[1].principal_balance == 10_000_00
+            assert (await replay_at(uow, loan_id, DUE, at_last))[1].state.principal_balance == 9_739_52
+            before = await replay_at(uow, loan_id, DUE, at_last - timedelta(microseconds=1))
+            assert before[1].state.principal_balance == 10_000_00
             with pytest.raises(InvalidInput, match="business date, 2020-10-22"):
-                await state_at(uow, loan_id, date(2020, 10, 23), None)
+                await replay_at(uow, loan_id, date(2020, 10, 23), None)
 
     async def test_recording_instants_never_go_back(self, uow_of: UowOf, tenant: UUID) -> None:
         """A transaction that began earlier but got the lock later has the later instant."""

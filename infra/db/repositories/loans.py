@@ -184,8 +184,8 @@ async def append_records(uow: UnitOfWork, records: Iterable[tuple[UUID, Record]]
     await insert_rows(uow, loan_events, rows)
 
 
-def state_values(state: LoanState) -> dict[str, Any]:
-    """The columns of a loan that cache what its replay says."""
+def state_values(state: LoanState, digest: str | None = None) -> dict[str, Any]:
+    """The columns of a loan that cache what its replay says. `digest`: the state's hash, where it is known."""
     return {
         "status": str(state.status),
         "principal_balance": state.principal_balance,
@@ -208,15 +208,15 @@ def state_values(state: LoanState) -> dict[str, Any]:
         "last_payment_date": state.last_payment_date,
         "paid_off_on": state.paid_off_on,
         "processed_through": state.as_of,
-        "state_hash": state_hash(state),
+        "state_hash": digest or state_hash(state),
     }
 
 
-async def save_states(uow: UnitOfWork, states: Mapping[UUID, tuple[LoanState, int]]) -> None:
-    """Cache the state of each loan, with the sequence of its last event."""
+async def save_states(uow: UnitOfWork, states: Mapping[UUID, tuple[LoanState, str, int]]) -> None:
+    """Cache the state of each loan, with its hash and the sequence of its last event."""
     rows = [
-        {"key": loan_id, "last_sequence": sequence, "updated_at": uow.recorded_at, **state_values(state)}
-        for loan_id, (state, sequence) in states.items()
+        {"key": loan_id, "last_sequence": sequence, "updated_at": uow.recorded_at, **state_values(state, digest)}
+        for loan_id, (state, digest, sequence) in states.items()
     ]
     if len(rows) < _FEW:
         for row in rows:
