@@ -20,7 +20,7 @@ from infra.db.engine import app_engine, dispatch_engine
 from infra.notifier import Notifier
 from infra.settings import Settings, load_settings
 from infra.temporal import Temporal
-from services.auth import Platform
+from services.auth import Platform, Sessions
 from services.intents import Delivery
 
 PREFIX = "/api/v1"
@@ -37,6 +37,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
         state.vault = Vault.of(chosen)
         state.engine = app_engine(chosen)
         state.platform = Platform(state.engine, state.vault, clock)
+        state.sessions = Sessions(state.platform)
         dispatch = dispatch_engine(chosen)
         state.temporal = Temporal(chosen)
         state.delivery = Delivery(dispatch, state.temporal)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
@@ -16,7 +15,6 @@ from domain.roles import STAFF_ROLES, Role
 from infra.clock import Clock
 from infra.crypto import Vault
 from infra.db.uow import Actor, ActorKind, UnitOfWork
-from services.auth import check_session
 
 PUBLIC = {
     ("GET", "/healthz"),
@@ -31,9 +29,6 @@ PUBLIC = {
     ("GET", "/api/v1/portal/config"),
 }
 """The routes that need nobody to be logged in."""
-
-_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="The access token of /auth/login.")
-BearerToken = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +56,12 @@ class Caller:
         return self.borrower_id
 
 
-async def _caller(request: Request, credentials: BearerToken) -> Caller:
+async def _caller(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Caller:
     """The caller of the bearer token, whose session is read from the database, so that a logout counts at once."""
     if credentials is None:
         raise Unauthenticated("Log in first: send the header Authorization: Bearer <access token>.")
     state = request.app.state
-    session = await check_session(state.engine, state.vault, state.clock, credentials.credentials)
+    session = await state.sessions.check(credentials.credentials)
     return Caller(
         session.tenant_id,
         session.user_id,
@@ -79,32 +74,31 @@ async def _caller(request: Request, credentials: BearerToken) -> Caller:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What a route demands: one of these roles."""
+class Access(HTTPBearer):
+    """What a route demands: an access token of a user with one of these roles."""
 
-    roles: frozenset[Role]
+    def __init__(self, roles: frozenset[Role], names: str) -> None:
+        super().__init__(
+            auto_error=False,
+            bearerFormat="JWT",
+            scheme_name="HTTPBearer",
+            description="The access token of /auth/login.",
+        )
+        self.roles = roles
+        self._names = names
 
-
-_Dependency = Callable[[Caller], Awaitable[Caller]]
-ACCESS: dict[Callable[..., object], Access] = {}
-"""What each role dependency demands; lets a test and the OpenAPI document read it off a route."""
-
-
-def _allow(*roles: Role) -> _Dependency:
-    allowed = frozenset(roles)
-    names = ", ".join(roles)
-
-    async def dependency(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
-        if caller.role not in allowed:
-            raise Forbidden(f"The role {caller.role} may not do this; it needs one of: {names}.")
+    async def __call__(self, request: Request) -> Caller:  # type: ignore[override]
+        caller = await _caller(request, await super().__call__(request))
+        if caller.role not in self.roles:
+            raise Forbidden(f"The role {caller.role} may not do this; it needs one of: {self._names}.")
         return caller
 
-    ACCESS[dependency] = Access(allowed)
-    return dependency
+
+def _allow(*roles: Role) -> Access:
+    return Access(frozenset(roles), ", ".join(roles))
 
 
-def _staff_from(role: Role) -> _Dependency:
+def _staff_from(role: Role) -> Access:
     return _allow(*STAFF_ROLES[STAFF_ROLES.index(role) :])
 
 

@@ -35,6 +35,7 @@ MAX_HEADERS = 32_768
 MAX_DEPTH = 32
 
 _CONTROL = re.compile(r"%[01][0-9a-fA-F]|%7[fF]")
+_RAW_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Metrics:
@@ -116,7 +117,7 @@ async def _inspect(scope: Scope, receive: Receive) -> tuple[Response | None, byt
         return problem(414, "query_too_long", f"The query must have at most {MAX_QUERY} characters."), b""
     if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADERS:
         return problem(431, "headers_too_large", f"The headers must have at most {MAX_HEADERS} bytes."), b""
-    if _CONTROL.search(query) or any(ord(c) < 32 or ord(c) == 127 for c in scope["path"] + query):
+    if _CONTROL.search(query) or _RAW_CONTROL.search(scope["path"]) or _RAW_CONTROL.search(query):
         return problem(400, "control_character", "The address must not contain control characters."), b""
     wanted, limit = FILES.get((scope["method"], scope["path"]), (JSON, MAX_BODY))
     headers = {name.lower(): value for name, value in scope["headers"]}

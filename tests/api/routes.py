@@ -11,7 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.app import create_app
-from api.deps import ACCESS, PUBLIC
+from api.deps import PUBLIC, Access
 from domain.roles import Role
 from infra.settings import Settings
 
@@ -54,7 +54,7 @@ def _routes() -> Iterator[Route]:
     for context in iter_route_contexts(APP.routes):
         if isinstance(context.original_route, APIRoute):
             calls = (child.call for child in _dependencies(context.dependant))
-            accesses = tuple(ACCESS[call].roles for call in calls if call in ACCESS)
+            accesses = tuple(call.roles for call in calls if isinstance(call, Access))
             for method in sorted(context.methods or ()):
                 yield Route(method, str(context.path_format), accesses)
 

@@ -13,7 +13,6 @@ from infra.db.engine import app_engine
 from infra.db.models.tenancy import tenants
 from infra.db.uow import Actor, ActorKind, UnitOfWork
 from infra.settings import Settings
-from services.auth import check_session
 from tests.api.conftest import ApiClient, LoginAs
 from tests.conftest import MakeTenant
 
@@ -36,7 +35,7 @@ async def test_ten_thousand_interleaved_requests_on_two_connections_leak_nothing
         http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://perdiem.test")
 
         async def by_service(person: ApiClient) -> None:
-            session = await check_session(state.engine, state.vault, state.clock, person.tokens.access)
+            session = await state.sessions.check(person.tokens.access)
             assert (session.tenant_id, session.user_id) == (person.tenant_id, person.user_id)
 
         async def by_read(person: ApiClient) -> None:
@@ -53,7 +52,7 @@ async def test_ten_thousand_interleaved_requests_on_two_connections_leak_nothing
             for number in numbers:
                 person = sequence[number]
                 if number % 97 == 0:
-                    given_up = asyncio.create_task(by_service(person))
+                    given_up = asyncio.create_task(by_read(person))
                     await asyncio.sleep(0.001)
                     given_up.cancel()
                     await asyncio.gather(given_up, return_exceptions=True)
