@@ -13,6 +13,7 @@ from api import errors
 from api.guard import Guard, Metrics
 from api.openapi import document
 from api.routers import ROUTERS, health
+from api.together import Together
 from api.turns import Turns
 from infra.clock import Clock, utc_now
 from infra.crypto import Vault
@@ -41,10 +42,12 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
         dispatch = dispatch_engine(chosen)
         state.temporal = Temporal(chosen)
         state.delivery = Delivery(dispatch, state.temporal)
+        state.together = Together(state.delivery)
         _settle_down()
         try:
             yield
         finally:
+            await state.together.close()
             await state.delivery.close()
             await state.temporal.close()
             await dispatch.dispose()

@@ -7,6 +7,7 @@ import hmac
 import json
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from sqlalchemy import func, select
 
 from api.deps import Caller
 from api.guard import JSON, media_type
+from api.turns import Turns
 from domain.errors import InFlight, InvalidInput
 from infra.crypto import Vault
 from infra.db.models.tenancy import idempotency_keys
@@ -52,9 +54,20 @@ async def execute(request: Request, caller: Caller, action: Action, *, status: i
     Raises: InvalidInput when the key is malformed, or was used for another request; InFlight when the same key is being
         carried out right now; whatever `action` raises, and then nothing was written.
     """
-    loan = request.path_params.get("loan_id")
-    async with request.app.state.turns.of(None if loan is None else (caller.tenant_id, str(loan))):
+    async with turn(request, caller):
         return await _carry_out(request, caller, action, status)
+
+
+def turn(request: Request, caller: Caller) -> AbstractAsyncContextManager[None]:
+    """The turn of a request that writes to the loan its path names."""
+    loan = request.path_params.get("loan_id")
+    turns: Turns = request.app.state.turns
+    return turns.of(None if loan is None else (caller.tenant_id, str(loan)))
+
+
+def has_key(request: Request) -> bool:
+    """Whether a request is to be carried out once by its Idempotency-Key."""
+    return KEY_HEADER in request.headers
 
 
 async def _carry_out(request: Request, caller: Caller, action: Action, status: int) -> Response:
@@ -83,7 +96,14 @@ async def _carry_out(request: Request, caller: Caller, action: Action, status: i
         intents = tuple(uow.intents)
     if intents:
         request.app.state.delivery.soon(caller.tenant_id, intents)
-    return _respond(answer.status, _content(answer.body))
+    return respond(answer)
+
+
+def respond(answer: Answer) -> Response:
+    """The response that says an answer."""
+    if answer.body is None:
+        return _respond(answer.status, None)
+    return Response(answer.body.model_dump_json(by_alias=True), answer.status, media_type=JSON)
 
 
 def _key(request: Request) -> str | None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.commands import Answer, execute
+from api.commands import Answer, execute, has_key, respond, turn
 from api.deps import LoanOfficer, Viewer
 from api.pagination import Page, PageRequest, Paging, make_page
 from api.schemas.base import Date
@@ -60,21 +60,26 @@ async def record_payment(loan_id: UUID, body: PaymentRequest, request: Request, 
     Answers 200 with the first payment when this one, by its `external_id`, was recorded already.
     """
 
-    async def action(uow: UnitOfWork) -> Answer:
-        recorded = await service.record(
-            uow,
-            service.RecordPayment(
-                loan_id=loan_id,
-                amount=body.amount,
-                payment_method=body.payment_method.value,
-                effective_date=body.effective_date,
-                external_id=body.external_id,
-                payment_instrument_id=body.payment_instrument_id,
-            ),
-        )
-        return Answer(Payment.model_validate(recorded), 201 if recorded.created else 200)
+    command = service.RecordPayment(
+        loan_id=loan_id,
+        amount=body.amount,
+        payment_method=body.payment_method.value,
+        effective_date=body.effective_date,
+        external_id=body.external_id,
+        payment_instrument_id=body.payment_instrument_id,
+    )
 
-    return await execute(request, caller, action)
+    async def action(uow: UnitOfWork) -> Answer:
+        return _answer(await service.record(uow, command))
+
+    if has_key(request):
+        return await execute(request, caller, action)
+    async with turn(request, caller):
+        return respond(_answer(await request.app.state.together.record(caller, command)))
+
+
+def _answer(recorded: service.PaymentRecord) -> Answer:
+    return Answer(Payment.model_validate(recorded), 201 if recorded.created else 200)
 
 
 @router.post("/loans/{loan_id}/payments/preview")
