@@ -25,32 +25,43 @@ _WRITES: Final[dict[str, LiteralString]] = {
     "payments": """INSERT INTO payments (tenant_id, id, loan_id, amount, payment_method, status, settlement_status, source,
         effective_date, external_id, request_hash, principal_applied, interest_applied, fees_applied, unapplied_amount,
         recorded_business_date) VALUES (%(tenant)s, %(id)s, %(loan)s, 10000, 'check', 'completed', 'not_applicable', 'staff',
-        %(on)s, %(name)s, '\\x00'::bytea, 10000, 0, 0, 0, %(on)s)""",
+        %(on)s, %(name)s::text, sha256(%(name)s::text::bytea), 10000, 0, 0, 0, %(on)s)""",
     "loan_events": """INSERT INTO loan_events (tenant_id, id, loan_id, sequence, position, kind, effective_date, payload,
-        recorded_business_date, recorded_at) SELECT %(tenant)s, gen_random_uuid(), %(loan)s, %(turn)s * 100 + n,
-        %(turn)s * 100 + n, 'payment_received', %(on)s, '{"amount": "100.00", "payment_id": "x"}', %(on)s, now()
+        recorded_business_date, recorded_by, recorded_at) SELECT %(tenant)s, uuidv7(), %(loan)s, %(turn)s * 100 + n,
+        %(turn)s * 100 + n, 'payment_received', %(on)s,
+        '{"amount": "100.00", "payment_id": "01a1ffa3-aaad-73db-af93-2ff8e7f29da0"}', %(on)s, %(id)s, now()
         FROM generate_series(1, %(rows)s) n""",
     "payment_allocations": """INSERT INTO payment_allocations (tenant_id, payment_id, line, component, instalment_number,
         amount) SELECT %(tenant)s, %(id)s, n, 'principal', n, 100 FROM generate_series(1, %(rows)s) n""",
-    "loans": """UPDATE loans SET principal_balance = principal_balance + 1, total_paid = total_paid + 1,
-        state_hash = %(name)s, updated_at = now() WHERE tenant_id = %(tenant)s AND id = %(loan)s""",
-    "instalments": """UPDATE instalments SET principal_paid = principal_paid + 1
+    "loans": """UPDATE loans SET status = 'active', principal_balance = principal_balance + 1, accrued_interest = 0,
+        fees_balance = 0, late_fees = 0, nsf_fees = 0, other_fees = 0, due_from_borrower = 0, charged_off_balance = 0,
+        non_accrual_interest = 0, unapplied_balance = 0, past_due_amount = 0, oldest_unpaid_due_date = NULL,
+        days_past_due = 0, delinquency_bucket = 'current', next_due_date = %(on)s, next_due_amount = 27745,
+        total_paid = total_paid + 1, last_payment_date = %(on)s, paid_off_on = NULL, processed_through = %(on)s,
+        last_sequence = last_sequence + 2, state_hash = %(name)s::text || %(name)s::text, updated_at = now()
+        WHERE tenant_id = %(tenant)s AND id = %(loan)s""",
+    "instalments": """UPDATE instalments SET principal_paid = principal_paid + 1, interest_paid = 0, status = 'partial'
         WHERE tenant_id = %(tenant)s AND loan_id = %(loan)s AND number <= %(rows)s""",
     "journal_entries": """INSERT INTO journal_entries (tenant_id, id, loan_id, entry_key, revision, kind, effective_date,
         posting_date, business_date, payment_id, posted_at) SELECT %(tenant)s, CASE n WHEN 1 THEN %(id)s ELSE
-        gen_random_uuid() END, %(loan)s, %(name)s || n, 1, 'payment', %(on)s, %(on)s, %(on)s, %(id)s, now()
+        uuidv7() END, %(loan)s, 'payment:' || %(id)s::uuid || n, 1, 'payment', %(on)s, %(on)s, %(on)s, %(id)s, now()
         FROM generate_series(1, %(rows)s) n""",
     "journal_transfers": """INSERT INTO journal_transfers (tenant_id, entry_id, line, loan_id, posting_date, debit_account,
         credit_account, amount) SELECT %(tenant)s, %(id)s, n, %(loan)s, %(on)s, 1010, 1100, 100
         FROM generate_series(1, %(rows)s) n""",
-    "audit_log": """INSERT INTO audit_log (tenant_id, id, actor_kind, action, object_type, object_id, before, after,
-        business_date, recorded_at) SELECT %(tenant)s, gen_random_uuid(), 'user', 'payment.recorded', 'payment', %(id)s,
-        '{"principal_balance": "100.00", "status": "active"}', '{"principal_balance": "0.00", "status": "active"}', %(on)s,
-        now() FROM generate_series(1, %(rows)s) n""",
+    "audit_log": """INSERT INTO audit_log (tenant_id, id, actor_kind, actor_id, action, object_type, object_id, before,
+        after, business_date, recorded_at) SELECT %(tenant)s, uuidv7(), 'user', %(id)s, 'payment.recorded',
+        'payment', %(id)s, '{"principal_balance": "10000.00", "status": "active"}', '{"amount": "10.01", "status": "active",
+        "loan_id": "01a1ffa3-aa3f-737c-a987-5df2bceaebbe", "effective_date": "2020-09-09", "principal_balance": "10000.00"}',
+        %(on)s, now() FROM generate_series(1, %(rows)s) n""",
     "webhook_events": """INSERT INTO webhook_events (tenant_id, id, type, loan_id, payment_id, loan_event_number,
-        business_date, data) SELECT %(tenant)s, gen_random_uuid(), 'payment.recorded', %(loan)s, %(id)s, n, %(on)s,
-        '{"amount": "100.00", "status": "completed"}' FROM generate_series(1, %(rows)s) n""",
+        business_date, data) SELECT %(tenant)s, uuidv7(), 'payment.recorded', %(loan)s, %(id)s, n, %(on)s,
+        CASE n WHEN 1 THEN '{"amount": "10.01", "overpayment": "0.00", "fees_applied": "0.00", "effective_date":
+        "2020-09-09", "interest_applied": "10.01", "principal_applied": "0.00", "principal_balance": "10000.00",
+        "due_from_borrower_applied": "0.00"}'::jsonb ELSE '{"settled_on": "2020-09-09"}' END
+        FROM generate_series(1, %(rows)s) n""",
 }
+"""As many rows of each table, and as wide: every column that a payment changes."""
 
 
 async def written_by(settings: Settings, tenant: UUID, pay: Callable[[], Awaitable[None]]) -> dict[str, int]:
