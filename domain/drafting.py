@@ -15,6 +15,7 @@ from uuid import UUID
 from domain.cadence import Cadence, Occurrence, occurrence_on, upcoming
 from domain.draft_amounts import FOLLOWS_INSTALMENTS, AmountTerms, decide, owed_through, wanted
 from domain.events import Event, PaymentReceived
+from domain.flags import LoanFlag, why_no_draft
 from domain.fold import Fold
 from domain.loan import SETTLED, LoanState, LoanStatus
 from domain.program import ExtraMoney
@@ -94,7 +95,7 @@ class Outlook:
 @dataclass(slots=True)
 class Prospect:
     """A loan as drafts are decided on it: its contract, the events that stand or are expected, and what was promised and is
-    not applied to it yet (`in_transit`, minor units).
+    not applied to it yet (`in_transit`, minor units), and the flags that are set on it.
 
     Asked for one day after another it goes forward with its replay, instead of beginning anew for each; so the one that
     `with_draft` returns takes its place.
@@ -103,6 +104,7 @@ class Prospect:
     terms: LoanTerms
     events: tuple[Event, ...]
     in_transit: int = 0
+    flags: frozenset[LoanFlag] = frozenset()
     _fold: Fold | None = field(init=False, default=None, compare=False, repr=False)
     _taken: int = field(init=False, default=0, compare=False, repr=False)
     _reached: date = field(init=False, default=date.min, compare=False, repr=False)
@@ -139,9 +141,9 @@ def decide_draft(
 ) -> Drafting:
     """The draft of a period, as the loan stands at the close of `as_of`.
 
-    In this order: the loan is active; one of the accounts can be drafted; the amount is above zero; the payoff rule. The
-    payoff is the one of the day the draft counts on, less what was paid since, and a draft counts on no day before the loan
-    was ours.
+    In this order: the loan is active; no flag forbids it; one of the accounts can be drafted; the amount is above zero; the
+    payoff rule. The payoff is the one of the day the draft counts on, less what was paid since, and a draft counts on no day
+    before the loan was ours.
     """
     state = loan.state(as_of)
     dues = [row.due_date for row in state.instalments]
@@ -151,6 +153,9 @@ def decide_draft(
     nothing = Drafting(process_date, apply_date, effective, 0)
     if state.status is not LoanStatus.ACTIVE:
         return replace(nothing, reason=f"the loan is {state.status}")
+    forbidden = why_no_draft(loan.flags)
+    if forbidden is not None:
+        return replace(nothing, reason=forbidden)
     source = next((one for one in authorization.sources if one.refusal is None), None)
     if source is None:
         first = authorization.sources[:1]

@@ -85,7 +85,7 @@ async def can_be_drafted(uow: UnitOfWork, row: RowMapping) -> bool:
 
 async def prospect(uow: UnitOfWork, loan: LockedLoan) -> Prospect:
     """A loan as it is known now."""
-    return Prospect(loan.terms, tuple(loan.events), await repository.promised(uow, loan.id))
+    return Prospect(loan.terms, tuple(loan.events), *await repository.promised_and_flags(uow, loan.id))
 
 
 async def prospect_for(uow: UnitOfWork, loan: LockedLoan, own: Authorization, process_date: date, as_of: date) -> Prospect:

@@ -19,7 +19,15 @@ from infra.db.models import metadata
 from infra.db.models.payment_batches import payment_batch_rows, payment_batches
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals, payouts
 from infra.db.models.rails import cases, rail_cutoffs, rail_files, rail_return_files
-from infra.db.models.servicing import borrower_details, borrowers, loans, payment_instruments, payments, programs
+from infra.db.models.servicing import (
+    borrower_details,
+    borrowers,
+    loan_flags,
+    loans,
+    payment_instruments,
+    payments,
+    programs,
+)
 from infra.db.models.tenancy import date_advances, tenants
 from infra.db.models.webhooks import webhook_deliveries, webhook_endpoints, webhook_events
 from infra.db.uow import Actor, ActorKind, UnitOfWork
@@ -31,6 +39,8 @@ from tests.conftest import MakeTenant
 TENANT_TABLES = sorted(name for name, table in metadata.tables.items() if table.info.get("tenant"))
 MARK = "Unmistakable"
 DAY = date(2020, 9, 9)
+WORDS = {"flag": "fraud"}
+"""Parameters of addresses that are a word of ours, the same for every lender."""
 
 
 async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
@@ -176,6 +186,7 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
     )
     rejected = {"outcome": "rejected", "code": MARK, "reason": MARK}
     await uow.add(payment_batch_rows, batch_id=batch, line=2, cells=[MARK], **rejected)
+    await uow.add(loan_flags, loan_id=loan, flag=WORDS["flag"], set_on=DAY, reason=MARK)
     await uow.audit("test", "loan", loan, reason=MARK)
     return {
         "borrower_id": borrower,
@@ -224,8 +235,10 @@ def who(ours: dict[str, ApiClient], route: Route) -> ApiClient:
 
 
 async def ask(client: ApiClient, route: Route, ids: dict[str, str], fallback: str) -> httpx.Response:
-    path = route.path.format(**{name: ids.get(name, fallback) for name in route.parameters})
-    return await client.request(route.method, path, **as_sent(route, sample_body(route, ids, fallback)))
+    path = route.path.format(**{name: (ids | WORDS).get(name, fallback) for name in route.parameters})
+    parts = route.operation.get("parameters", [])
+    params = {part["name"]: "sample" for part in parts if part["in"] == "query" and part["required"]}
+    return await client.request(route.method, path, params=params, **as_sent(route, sample_body(route, ids, fallback)))
 
 
 PROTECTED = [route for route in ROUTES if not route.public]

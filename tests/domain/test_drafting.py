@@ -26,6 +26,7 @@ from domain.drafting import (
     preview,
 )
 from domain.events import ChargedFee, ChargedOff, FeeCharged
+from domain.flags import LoanFlag
 from domain.loan import state_hash
 from domain.program import ExtraMoney, Frequency, InterestMethod
 from domain.replay import replay
@@ -142,6 +143,17 @@ def test_a_loan_that_is_not_active_is_not_drafted() -> None:
     assert decide_draft(paid_off, autopay(), DUE, DUE, HOLIDAYS).reason == "the loan is paid_off"
     outlook = preview(paid_off, [autopay()], UUID(int=1), date(2020, 9, 11), HOLIDAYS)
     assert (outlook.drafts, outlook.end_reason) == ((), PAID_OFF)
+
+
+@pytest.mark.parametrize("flags", [{LoanFlag.FRAUD}, {LoanFlag.FRAUD, LoanFlag.BANKRUPTCY}, set(LoanFlag)])
+def test_a_loan_that_is_flagged_is_not_drafted_and_what_comes_in_changes_nothing_about_it(flags: set[LoanFlag]) -> None:
+    flagged = replace(LOAN, flags=frozenset(flags))
+    told = ", ".join(sorted(flags - {LoanFlag.FRAUD}))
+    said = f"the loan is flagged {told}" if told else "the loan is under review"
+    found = decide_draft(flagged, autopay(sources=()), DUE, DUE, HOLIDAYS)
+    assert (found.amount, found.instrument_id, found.reason) == (0, None, said)
+    paid = flagged.with_draft(Drafting(DUE, DUE, DUE, 100))
+    assert {draft.reason for draft in preview(paid, [autopay()], UUID(int=1), BEGINS, HOLIDAYS).drafts} == {said}
 
 
 def test_money_in_transit_is_never_drafted_again() -> None:

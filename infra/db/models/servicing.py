@@ -220,6 +220,20 @@ loan_fees = tenant_table(
 )
 """Fees of a loan: cached result of the replay."""
 
+loan_flags = tenant_table(
+    "loan_flags",
+    Column("loan_id", Uuid, nullable=False),
+    Column("flag", String(20), nullable=False),
+    Column("set_on", Date, nullable=False),
+    Column("set_by", Uuid),
+    Column("reason", String(2000), nullable=False),
+    timestamp("created_at"),
+    belongs_to("loan_id", "loans"),
+    CheckConstraint("flag IN ('bankruptcy', 'deceased', 'fraud')", name="flag"),
+    key=("loan_id", "flag"),
+)
+"""The flags that are set on a loan. A row is never changed; it is deleted when its flag is cleared."""
+
 payment_instruments = tenant_table(
     "payment_instruments",
     Column("borrower_id", Uuid, nullable=False),

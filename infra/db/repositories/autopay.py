@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Uuid, and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 
 from domain.autopay import OPEN, DraftStatus, EnrolmentKind, EnrolmentStatus
+from domain.flags import LoanFlag
 from domain.loan import SETTLED, InstalmentStatus
 from domain.reversal import ReversalStep
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals
-from infra.db.models.servicing import instalments, loans, payments
+from infra.db.models.servicing import instalments, loan_flags, loans, payments
+from infra.db.pipeline import Query
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 
@@ -98,13 +100,18 @@ async def drawing_on(uow: UnitOfWork, instrument_id: UUID, *, lock: bool = False
     return await uow.all(found.with_for_update() if lock else found)
 
 
-async def promised(uow: UnitOfWork, loan_id: UUID) -> int:
-    """Minor units of payments promised for a loan and not applied to it yet (status pending)."""
-    total = func.coalesce(func.sum(payments.c.amount), 0, type_=payments.c.amount.type)
-    row = await uow.one(
-        select(total.label("total")).where(payments.c.loan_id == loan_id, payments.c.status == "pending"), "sum"
+_PROMISED: Final = Query(
+    select(func.coalesce(func.sum(payments.c.amount), 0, type_=payments.c.amount.type).label("total")).where(
+        payments.c.loan_id == bindparam("loan", type_=Uuid), payments.c.status == "pending"
     )
-    return int(row["total"])
+)
+_FLAGS: Final = Query(select(loan_flags.c.flag).where(loan_flags.c.loan_id == bindparam("loan", type_=Uuid)))
+
+
+async def promised_and_flags(uow: UnitOfWork, loan_id: UUID) -> tuple[int, frozenset[LoanFlag]]:
+    """Minor units of payments promised for a loan and not applied to it yet (status pending), and its flags."""
+    sums, flags = await uow.fetch(_PROMISED(loan=loan_id), _FLAGS(loan=loan_id))
+    return int(sums[0]["total"]), frozenset(LoanFlag(row["flag"]) for row in flags)
 
 
 async def pending_drafts_of(uow: UnitOfWork, loan_id: UUID) -> Sequence[RowMapping]:
