@@ -1,4 +1,5 @@
-"""The one write path of the API: one transaction per request, and once per Idempotency-Key."""
+"""How the API writes: one transaction per request, and once per Idempotency-Key. Only payments without such a key share a
+transaction (api/together.py); they take turns and are answered as here."""
 
 from __future__ import annotations
 
