@@ -9,14 +9,15 @@ from sqlalchemy import delete
 from domain.errors import NotFound
 from domain.flags import LoanFlag
 from infra.db.models.servicing import loan_flags
-from infra.db.queries.flags import flag_list
+from infra.db.queries import flags
 from infra.db.uow import UnitOfWork
 from services.replaying import lock_loan
 
 
 async def flags_of(uow: UnitOfWork, loan_id: UUID) -> frozenset[LoanFlag]:
     """The flags that are set on a loan; none where there is no such loan."""
-    return frozenset(LoanFlag(row["flag"]) for row in await uow.all(flag_list(loan_id)))
+    (rows,) = await uow.fetch(flags.FLAGS(loan=loan_id))
+    return flags.named(rows)
 
 
 async def set_flag(uow: UnitOfWork, loan_id: UUID, flag: LoanFlag, reason: str) -> None:

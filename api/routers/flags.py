@@ -14,7 +14,7 @@ from api.schemas.base import Reason
 from api.schemas.flags import FlagOut, FlagRequest
 from domain.flags import LoanFlag
 from infra.db.queries import loans as loan_queries
-from infra.db.queries.flags import flag_list
+from infra.db.queries.flags import FLAGS
 from infra.db.uow import UnitOfWork
 from services import flags
 
@@ -55,6 +55,6 @@ async def clear_flag(loan_id: UUID, flag: FlagName, request: Request, caller: Lo
 
 
 async def _set(uow: UnitOfWork, loan_id: UUID) -> dict[LoanFlag, FlagOut]:
-    rows = await uow.all(flag_list(loan_id))
+    (rows,) = await uow.fetch(FLAGS(loan=loan_id))
     found = [FlagOut(**{name: row[name] for name in FlagOut.model_fields}) for row in rows]
     return {one.flag: one for one in found}

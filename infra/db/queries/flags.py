@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-from uuid import UUID
+from collections.abc import Iterable
+from typing import Final
 
-from sqlalchemy import Select, select
+from sqlalchemy import Uuid, bindparam, select
 
+from domain.flags import LoanFlag
 from infra.db.models.servicing import loan_flags
+from infra.db.pipeline import Query, Row
+
+FLAGS: Final = Query(
+    select(loan_flags).where(loan_flags.c.loan_id == bindparam("loan", type_=Uuid)).order_by(loan_flags.c.flag)
+)
+"""The rows of the flags that are set on a loan, by name."""
 
 
-def flag_list(loan_id: UUID) -> Select[Any]:
-    """The flags that are set on a loan, by name."""
-    return select(loan_flags).where(loan_flags.c.loan_id == loan_id).order_by(loan_flags.c.flag)
+def named(rows: Iterable[Row]) -> frozenset[LoanFlag]:
+    """Which flags these rows are."""
+    return frozenset(LoanFlag(row["flag"]) for row in rows)

@@ -16,8 +16,9 @@ from domain.flags import LoanFlag
 from domain.loan import SETTLED, InstalmentStatus
 from domain.reversal import ReversalStep
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals
-from infra.db.models.servicing import instalments, loan_flags, loans, payments
+from infra.db.models.servicing import instalments, loans, payments
 from infra.db.pipeline import Query
+from infra.db.queries import flags
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 
@@ -105,13 +106,12 @@ _PROMISED: Final = Query(
         payments.c.loan_id == bindparam("loan", type_=Uuid), payments.c.status == "pending"
     )
 )
-_FLAGS: Final = Query(select(loan_flags.c.flag).where(loan_flags.c.loan_id == bindparam("loan", type_=Uuid)))
 
 
 async def promised_and_flags(uow: UnitOfWork, loan_id: UUID) -> tuple[int, frozenset[LoanFlag]]:
     """Minor units of payments promised for a loan and not applied to it yet (status pending), and its flags."""
-    sums, flags = await uow.fetch(_PROMISED(loan=loan_id), _FLAGS(loan=loan_id))
-    return int(sums[0]["total"]), frozenset(LoanFlag(row["flag"]) for row in flags)
+    sums, rows = await uow.fetch(_PROMISED(loan=loan_id), flags.FLAGS(loan=loan_id))
+    return int(sums[0]["total"]), flags.named(rows)
 
 
 async def pending_drafts_of(uow: UnitOfWork, loan_id: UUID) -> Sequence[RowMapping]:
