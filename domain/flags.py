@@ -24,11 +24,15 @@ UNTOLD: Final = frozenset({LoanFlag.FRAUD})
 """What the borrower is not told: a suspicion is looked into first."""
 
 
+def told_to_borrower(flags: Iterable[LoanFlag]) -> list[LoanFlag]:
+    """Those of a loan's flags which its borrower may read, by name."""
+    return sorted(set(flags) - UNTOLD)
+
+
 def why_no_draft(flags: Iterable[LoanFlag]) -> str | None:
     """Why nothing is drafted of a loan with these flags, in words that the borrower reads too; None when they do not forbid
     it. Staff see the flags themselves."""
     stopping = STOP_DRAFTING.intersection(flags)
-    told = sorted(stopping - UNTOLD)
-    if told:
+    if told := told_to_borrower(stopping):
         return f"the loan is flagged {', '.join(told)}"
     return "the loan is under review" if stopping else None

@@ -29,6 +29,7 @@ from api.schemas.loans import (
     payoff_of,
 )
 from api.schemas.programs import program_of
+from domain.flags import told_to_borrower
 from domain.history import Known
 from domain.loan import LoanStatus
 from infra.db.queries import borrowers as borrower_queries
@@ -36,6 +37,7 @@ from infra.db.queries import loans as queries
 from infra.db.queries import programs as program_queries
 from infra.db.queries.payments import PaymentFilter
 from infra.db.uow import UnitOfWork
+from services import flags
 from services import loans as service
 
 router = APIRouter(prefix="/loans", tags=["loans"])
@@ -105,7 +107,8 @@ async def create_loan(body: LoanRequest, request: Request, caller: LoanOfficer) 
 async def get_loan(
     loan_id: UUID, caller: Viewer, expand: Expand, known_as_of: KnownAsOf, effective_as_of: EffectiveAsOf = None
 ) -> LoanDetail:
-    """A loan at the close of a day, as it was known at a time. `processed_through` and `expand=payments` are of now."""
+    """A loan at the close of a day, as it was known at a time. Its `flags`, `processed_through` and `expand=payments` are of
+    now."""
     async with caller.uow() as uow:
         return await loan_detail(uow, loan_id, expand, effective_as_of=effective_as_of, known_as_of=known_as_of)
 
@@ -150,8 +153,9 @@ async def loan_detail(
     *,
     effective_as_of: Date | None = None,
     known_as_of: Known = None,
+    to_borrower: bool = False,
 ) -> LoanDetail:
-    """A loan as it is answered, with what `expand` names. Raises NotFound."""
+    """A loan as it is answered to staff or to its borrower, with what `expand` names. Raises NotFound."""
     row = await uow.one(queries.loan(loan_id), "loan")
     position = await service.position(uow, loan_id, effective_as_of, known_as_of)
     booked = await uow.one(queries.booked_schedule(loan_id), "schedule")
@@ -166,7 +170,9 @@ async def loan_detail(
     if "payments" in expand:
         page = await page_of(uow, PaymentFilter(loan_id=loan_id), PageRequest(DEFAULT_LIMIT, None))
         expanded["payments"] = page.items
-    return loan_detail_of(row, position, booked, **expanded)
+    flagged = await flags.flags_of(uow, loan_id)
+    shown = told_to_borrower(flagged) if to_borrower else sorted(flagged)
+    return loan_detail_of(row, position, booked, shown, **expanded)
 
 
 async def loan_schedule(

@@ -14,6 +14,7 @@ from api.schemas.base import Amount, Bucket, Count, Date, Money, RateString, Sch
 from api.schemas.borrowers import Borrower
 from api.schemas.payments import Payment
 from api.schemas.programs import Program
+from domain.flags import LoanFlag
 from domain.instalment_payments import InstalmentPayment
 from domain.loan import SETTLED, InstalmentStatus, LoanState, LoanStatus, PayoffQuote
 from domain.money import parse_amount
@@ -32,6 +33,7 @@ DUE_DAYS = (
     "days of the month (31: the last): two of a semimonthly loan; one where first_payment_date is cut short by its month"
 )
 PREPAID = "finance charge paid at origination: not part of the amount financed"
+FLAGS = "those that are set now, of which a suspicion of fraud is shown to staff only; `GET /loans/{id}/flags` says why"
 LOAN_NUMBER = "your number of the loan, unique; default: the next of LN-0001, LN-0002, ..."
 
 
@@ -137,6 +139,7 @@ class LoanDetail(Loan):
     """A loan at the close of the business date (`as_of`), with its disclosures. `expand` fills the last four."""
 
     as_of: Date
+    flags: list[LoanFlag] = Field(description=FLAGS)
     per_diem: Money = Field(description="what a day adds to the payoff, rounded for display")
     payoff: Money | None = Field(description="what pays the loan off on `as_of`; null unless it is active")
     balloon: Money = Field(description=BALLOON)
@@ -237,9 +240,11 @@ def loan_of(row: RowMapping) -> Loan:
     return Loan.model_validate(_stored(row))
 
 
-def loan_detail_of(row: RowMapping, position: Position, booked: RowMapping, **expanded: Any) -> LoanDetail:
-    """A loan from its row, where it stands, and the schedule it was booked with."""
-    values = _stored(row) | _computed(position.state, row["term_periods"]) | expanded
+def loan_detail_of(
+    row: RowMapping, position: Position, booked: RowMapping, flags: Sequence[LoanFlag], **expanded: Any
+) -> LoanDetail:
+    """A loan from its row, where it stands, the schedule it was booked with, and those of its flags that are shown."""
+    values = _stored(row) | _computed(position.state, row["term_periods"]) | {"flags": flags} | expanded
     values["payoff"] = None if position.payoff is None else position.payoff.total
     for name in ("balloon", "interest_only_periods", "deferred_periods", "due_days", "prepaid_finance_charge"):
         values[name] = row[name]

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from infra.db.models.tenancy import audit_log
 from infra.ids import new_id
-from tests.api.conftest import ApiClient
+from tests.api.conftest import ApiClient, LoginAs
+from tests.api.lending import make_loan
 from tests.services.lending import UowOf, counts
 from tests.workflows.platform import Borrowed, Rows
 
@@ -128,6 +129,25 @@ async def test_who_may_and_of_which_loan(
     ):
         assert (answer.status_code, answer.json()["detail"]) == (404, "No such loan.")
     assert await trail(rows, borrowed) == []
+
+
+async def test_the_loan_shows_staff_all_that_are_set_and_its_borrower_no_suspicion(
+    admin: ApiClient, viewer: ApiClient, login_as: LoginAs
+) -> None:
+    before = await make_loan(admin)
+    assert before["flags"] == []
+    loan, portal = (f"/api/v1/{where}loans/{before['id']}" for where in ("", "portal/"))
+    own = await login_as(admin.tenant_id, "borrower", borrower_id=UUID(before["borrower_id"]))
+    for flag in ("fraud", "bankruptcy"):
+        await admin.put(f"{loan}/flags/{flag}", json=LETTER)
+    assert (await viewer.get(loan)).json() == {**before, "flags": ["bankruptcy", "fraud"]}
+    shown = await own.get(portal)
+    assert shown.json() == {**before, "flags": ["bankruptcy"]}
+    then = await viewer.get(loan, params={"known_as_of": before["updated_at"]})
+    assert then.json()["flags"] == ["bankruptcy", "fraud"], "they are of now"
+    await admin.delete(f"{loan}/flags/bankruptcy", params=LETTER)
+    assert (await viewer.get(loan)).json() == {**before, "flags": ["fraud"]}
+    assert (await own.get(portal)).json() == before
 
 
 async def test_the_autopay_says_why_its_next_draft_is_nothing(loan_officer: ApiClient, borrowed: Borrowed, url: str) -> None:

@@ -30,7 +30,7 @@ async def get_loan(loan_id: UUID, caller: BorrowerUser) -> LoanDetail:
     """One of the borrower's loans at the close of the business date."""
     async with caller.uow() as uow:
         await uow.one(queries.loan(loan_id, caller.borrower), "loan")
-        return await loan_detail(uow, loan_id)
+        return await loan_detail(uow, loan_id, to_borrower=True)
 
 
 @router.get("/{loan_id}/schedule")
