@@ -27,6 +27,8 @@ class WebhookType(StrEnum):
     LOAN_PAID_OFF = "loan.paid_off"
     LOAN_CHARGED_OFF = "loan.charged_off"
     LOAN_REOPENED = "loan.reopened"
+    LOAN_FLAGGED = "loan.flagged"
+    LOAN_FLAG_CLEARED = "loan.flag_cleared"
     LOAN_BUCKET_CHANGED = "loan.delinquency_bucket_changed"
     PAYMENT_RECORDED = "payment.recorded"
     PAYMENT_SETTLED = "payment.settled"

@@ -14,13 +14,14 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.changes import Extended
-from domain.errors import Refusal
+from domain.errors import NotFound, Refusal
 from domain.events import ChargedOff
+from domain.flags import LoanFlag
 from infra.db.models.processes import autopay_enrolments
-from infra.db.models.webhooks import webhook_deliveries, webhook_events
+from infra.db.models.webhooks import webhook_deliveries, webhook_endpoints, webhook_events
 from infra.db.queries import webhooks as queries
 from infra.db.uow import UnitOfWork
-from services import autopay, corrections, drafts
+from services import autopay, corrections, drafts, flags
 from services.actions import act
 from services.payments import RecordPayment, record, settle
 from tests.conftest import MakeTenant
@@ -202,6 +203,34 @@ async def test_a_close_that_runs_twice_tells_nothing_twice(uow_of: UowOf, tenant
     await run_date(uow_of, tenant, date(2020, 10, 12))
     assert await types(uow_of, tenant, loan_id) == before
     assert before.count("loan.delinquency_bucket_changed") == 1
+
+
+async def test_a_flag_that_is_set_and_cleared_is_told_once_each_without_the_reason(uow_of: UowOf, tenant: UUID) -> None:
+    loan_id = await active_loan(uow_of, tenant)
+    endpoint = {"url": "https://example.com/hooks", "status": "active", "event_types": ["loan.flag_cleared"], "secret": b"-"}
+    async with uow_of(tenant) as uow:
+        await uow.add(webhook_endpoints, created_at=uow.recorded_at, updated_at=uow.recorded_at, **endpoint)
+        await uow.commit()
+    for _ in range(2):
+        async with uow_of(tenant) as uow:
+            await flags.set_flag(uow, loan_id, LoanFlag.DECEASED, "Jane Roe called: he died")
+            await uow.commit()
+    async with uow_of(tenant) as uow:
+        await flags.clear_flag(uow, loan_id, LoanFlag.DECEASED, "Jane Roe was wrong")
+        await uow.commit()
+    async with uow_of(tenant) as uow:
+        with pytest.raises(NotFound):
+            await flags.clear_flag(uow, loan_id, LoanFlag.DECEASED, "once more")
+        await uow.commit()
+    async with uow_of(tenant) as uow:
+        disbursed, *found = await told(uow, loan_id)
+        deliveries = await uow.all(select(webhook_deliveries.c.event_id))
+    assert [(row["type"], row["data"]) for row in found] == [
+        ("loan.flagged", {"flag": "deceased"}),
+        ("loan.flag_cleared", {"flag": "deceased"}),
+    ]
+    assert {row["loan_event_number"] for row in found} == {disbursed["loan_event_number"]}
+    assert [row["event_id"] for row in deliveries] == [found[1]["id"]]
 
 
 async def test_without_endpoints_a_payment_costs_one_insert(
