@@ -5,7 +5,7 @@ Amounts are `int` minor units, rates exact fractions of one a year. In JSON they
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -22,8 +22,8 @@ from domain.changes import (
     ReAmortized,
 )
 from domain.errors import InvalidInput
+from domain.event_fields import COUNT, DAY, FLAG, MONEY, RATE, TEXT, Field, one_of, optional
 from domain.loan import LoanStatus
-from domain.money import format_amount, format_rate, parse_amount, parse_rate
 from domain.program import AdvanceOrder, ExtraMoney
 
 
@@ -223,14 +223,6 @@ class Event:
         return self.effective_date, FORMS_BY_BODY[type(self.body)].rank, self.sequence
 
 
-class Field(NamedTuple):
-    """How a field of a body is written to and read from JSON; an optional one may be absent or null."""
-
-    write: Callable[[Any], Any]
-    read: Callable[[Mapping[str, Any], str], Any]
-    optional: bool = False
-
-
 class Form(NamedTuple):
     """The JSON form of one kind of event, and its rank: the order within a day. Rank 1 is the opening of the day, when
     what is derived arises; the close of the day is last."""
@@ -269,79 +261,23 @@ def event_from_dict(kind: EventKind | str, data: Mapping[str, Any]) -> EventBody
     return body
 
 
-def _text(data: Mapping[str, Any], name: str) -> str:
-    value = data.get(name)
-    if not isinstance(value, str) or not value:
-        raise InvalidInput.at(f"/{name}", "must be a text that is not empty")
-    return value
-
-
-def _amount(data: Mapping[str, Any], name: str) -> int:
-    return parse_amount(_text(data, name), f"/{name}")
-
-
-def _rate(data: Mapping[str, Any], name: str) -> Any:
-    return parse_rate(_text(data, name), f"/{name}")
-
-
-def _date(data: Mapping[str, Any], name: str) -> date:
-    try:
-        return date.fromisoformat(_text(data, name))
-    except ValueError:
-        raise InvalidInput.at(f"/{name}", "must be a date such as 2020-10-09") from None
-
-
-def _whole(data: Mapping[str, Any], name: str) -> int:
-    value = data.get(name)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidInput.at(f"/{name}", "must be a whole number")
-    return value
-
-
-def _flag(data: Mapping[str, Any], name: str) -> bool:
-    value = data.get(name)
-    if not isinstance(value, bool):
-        raise InvalidInput.at(f"/{name}", "must be true or false")
-    return value
-
-
-def _one_of(choices: type[StrEnum]) -> Field:
-    def read(data: Mapping[str, Any], name: str) -> StrEnum:
-        if data.get(name) not in list(choices):
-            raise InvalidInput.at(f"/{name}", f"must be one of {', '.join(choices)}")
-        return choices(data[name])
-
-    return Field(str, read)
-
-
-def _optional(field: Field) -> Field:
-    return field._replace(optional=True)
-
-
-_MONEY: Final = Field(format_amount, _amount)
-_TEXT: Final = Field(str, _text)
-_DAY: Final = Field(date.isoformat, _date)
-_RATE: Final = Field(format_rate, _rate)
-_COUNT: Final = Field(int, _whole)
-_FLAG: Final = Field(bool, _flag)
-
 _LATER_FIELDS: Final = frozenset({"advance", "shortfall", "withheld", "extra"})
 
 FORMS: Final[dict[EventKind, Form]] = {
     form.kind: form
     for form in (
-        Form(EventKind.DISBURSED, Disbursed, 0, {"amount": _MONEY}),
+        Form(EventKind.DISBURSED, Disbursed, 0, {"amount": MONEY}),
         Form(
             EventKind.BOARDED,
             Boarded,
             0,
             {
-                "status": _one_of(LoanStatus),
-                "principal": _MONEY,
-                "interest": _MONEY,
-                "late_fees": _MONEY,
-                "oldest_unpaid_due_date": _optional(_DAY),
-                "level_payment": _optional(_MONEY),
+                "status": one_of(LoanStatus),
+                "principal": MONEY,
+                "interest": MONEY,
+                "late_fees": MONEY,
+                "oldest_unpaid_due_date": optional(DAY),
+                "level_payment": optional(MONEY),
             },
         ),
         Form(
@@ -349,52 +285,52 @@ FORMS: Final[dict[EventKind, Form]] = {
             PaymentReceived,
             2,
             {
-                "amount": _MONEY,
-                "payment_id": _TEXT,
-                "advance": _optional(_one_of(AdvanceOrder)),
-                "withheld": _optional(_MONEY),
-                "extra": _optional(_one_of(ExtraMoney)),
+                "amount": MONEY,
+                "payment_id": TEXT,
+                "advance": optional(one_of(AdvanceOrder)),
+                "withheld": optional(MONEY),
+                "extra": optional(one_of(ExtraMoney)),
             },
         ),
-        Form(EventKind.PAYMENT_SETTLED, PaymentSettled, 3, {"payment_id": _TEXT}),
-        Form(EventKind.FEE_CHARGED, FeeCharged, 1, {"fee_id": _TEXT, "kind": _one_of(ChargedFee), "amount": _MONEY}),
+        Form(EventKind.PAYMENT_SETTLED, PaymentSettled, 3, {"payment_id": TEXT}),
+        Form(EventKind.FEE_CHARGED, FeeCharged, 1, {"fee_id": TEXT, "kind": one_of(ChargedFee), "amount": MONEY}),
         Form(
             EventKind.WAIVED,
             Waived,
             2,
             {
-                "waiver_id": _TEXT,
-                "target": _one_of(WaiverTarget),
-                "fee_key": _optional(_TEXT),
-                "amount": _optional(_MONEY),
+                "waiver_id": TEXT,
+                "target": one_of(WaiverTarget),
+                "fee_key": optional(TEXT),
+                "amount": optional(MONEY),
             },
         ),
-        Form(EventKind.UNAPPLIED_APPLIED, UnappliedApplied, 2, {"application_id": _TEXT, "amount": _MONEY}),
-        Form(EventKind.REFUNDED, Refunded, 2, {"refund_id": _TEXT, "amount": _MONEY, "shortfall": _optional(_MONEY)}),
-        Form(EventKind.REFUND_SENT, RefundSent, 3, {"refund_id": _TEXT}),
-        Form(EventKind.REIMBURSED, Reimbursed, 2, {"reimbursement_id": _TEXT, "amount": _MONEY}),
-        Form(EventKind.REIMBURSEMENT_SENT, ReimbursementSent, 3, {"reimbursement_id": _TEXT}),
-        Form(EventKind.CHARGED_OFF, ChargedOff, 2, {"reason": _TEXT}),
-        Form(EventKind.CHARGEBACK, Chargeback, 2, {"chargeback_id": _TEXT, "payment_id": _TEXT, "amount": _MONEY}),
-        Form(EventKind.NON_ACCRUAL_SET, NonAccrualSet, 2, {"non_accrual": _FLAG, "reason": _TEXT}),
+        Form(EventKind.UNAPPLIED_APPLIED, UnappliedApplied, 2, {"application_id": TEXT, "amount": MONEY}),
+        Form(EventKind.REFUNDED, Refunded, 2, {"refund_id": TEXT, "amount": MONEY, "shortfall": optional(MONEY)}),
+        Form(EventKind.REFUND_SENT, RefundSent, 3, {"refund_id": TEXT}),
+        Form(EventKind.REIMBURSED, Reimbursed, 2, {"reimbursement_id": TEXT, "amount": MONEY}),
+        Form(EventKind.REIMBURSEMENT_SENT, ReimbursementSent, 3, {"reimbursement_id": TEXT}),
+        Form(EventKind.CHARGED_OFF, ChargedOff, 2, {"reason": TEXT}),
+        Form(EventKind.CHARGEBACK, Chargeback, 2, {"chargeback_id": TEXT, "payment_id": TEXT, "amount": MONEY}),
+        Form(EventKind.NON_ACCRUAL_SET, NonAccrualSet, 2, {"non_accrual": FLAG, "reason": TEXT}),
         Form(
             EventKind.RATE_CHANGED,
             RateChanged,
             2,
             {
-                "rate": _RATE,
-                "until": _optional(_DAY),
-                "keep_payment": _FLAG,
-                "reason": _optional(_TEXT),
-                "cap": _optional(_FLAG),
+                "rate": RATE,
+                "until": optional(DAY),
+                "keep_payment": FLAG,
+                "reason": optional(TEXT),
+                "cap": optional(FLAG),
             },
         ),
-        Form(EventKind.DEFERRED, Deferred, 2, {"instalments": _COUNT, "accrue": _FLAG, "to_end": _FLAG}),
-        Form(EventKind.FORBORNE, Forborne, 2, {"until": _DAY, "accrue": _FLAG, "payment": _optional(_MONEY)}),
-        Form(EventKind.EXTENDED, Extended, 2, {"periods": _COUNT, "reamortize": _FLAG}),
-        Form(EventKind.DUE_DATE_CHANGED, DueDateChanged, 2, {"new_first_due": _DAY}),
+        Form(EventKind.DEFERRED, Deferred, 2, {"instalments": COUNT, "accrue": FLAG, "to_end": FLAG}),
+        Form(EventKind.FORBORNE, Forborne, 2, {"until": DAY, "accrue": FLAG, "payment": optional(MONEY)}),
+        Form(EventKind.EXTENDED, Extended, 2, {"periods": COUNT, "reamortize": FLAG}),
+        Form(EventKind.DUE_DATE_CHANGED, DueDateChanged, 2, {"new_first_due": DAY}),
         Form(EventKind.RE_AGED, ReAged, 2, {}),
-        Form(EventKind.RE_AMORTIZED, ReAmortized, 2, {"periods": _optional(_COUNT)}),
+        Form(EventKind.RE_AMORTIZED, ReAmortized, 2, {"periods": optional(COUNT)}),
     )
 }
 
