@@ -6,6 +6,7 @@ Days are proleptic ordinals, money is `int` minor units.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -110,6 +111,23 @@ class Period:
             self.interest,
             self.unplaced,
         )
+
+    def change(self, day: int, amount: int, weight: Callable[[], tuple[int, int]], *, past_due: bool) -> None:
+        """The balance changes by `amount` at the end of `day`, or from the start on for days before it. `weight`: of a span
+        that begins there. `past_due`: because past-due interest begins or ends; where both meet, the spans are one again."""
+        spans = self.spans
+        if day <= spans[0].start:
+            spans[0].balance = max(0, spans[0].balance + amount)
+            return
+        at = next(i for i, span in enumerate(spans) if day <= span.end)
+        span = spans[at]
+        if day < span.end:
+            spans.insert(at + 1, Span(day, span.end, weight(), span.change, cut=past_due))
+            span.end, span.change = day, 0
+        span.change += amount
+        if past_due and not span.change and at + 1 < len(spans) and spans[at + 1].cut:
+            after = spans.pop(at + 1)
+            span.end, span.change = after.end, after.change
 
     def borne(self, until: int | None, rounding: Rounding) -> int:
         """Interest of the spans to the day `until`, rounded once."""

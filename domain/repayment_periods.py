@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from domain.repayment_period import PastDue, Payable, Period, Span
+from domain.repayment_period import PastDue, Payable, Period
 from domain.rounding import Rounding
 
 Weigh = Callable[[int, int], tuple[int, int]]
@@ -223,27 +223,16 @@ class RepaymentPeriods:
 
     def change(self, day: int, amount: int, *, past_due: bool = False) -> None:
         """The balance changes by `amount` at the end of `day`. Past-due interest that goes on where it had ended leaves no
-        trace there: days to which the loan was brought, but on which nothing happened, make no difference."""
+        trace there (nor in the period): days to which the loan was brought, but on which nothing happened, make no
+        difference."""
         index = self.period_of(day)
         if past_due:
             if self.past_due and self.past_due[-1][:2] == (day, -amount):
                 self.past_due.pop()
             else:
                 self.past_due.append(PastDue(day, amount, self.periods[index].due))
-        spans = self.periods[index].spans
         self._dirty.add(index)
-        if day <= spans[0].start:
-            spans[0].balance = max(0, spans[0].balance + amount)
-            return
-        at = next(i for i, span in enumerate(spans) if day <= span.end)
-        span = spans[at]
-        if day < span.end:
-            spans.insert(at + 1, Span(day, span.end, self.weigh(index, day), span.change, cut=past_due))
-            span.end, span.change = day, 0
-        span.change += amount
-        if past_due and not span.change and at + 1 < len(spans) and spans[at + 1].cut:
-            after = spans.pop(at + 1)
-            span.end, span.change = after.end, after.change
+        self.periods[index].change(day, amount, lambda: self.weigh(index, day), past_due=past_due)
 
     def _rebalance(self, to: int) -> None:
         """Derive the changed periods anew, and those after them (to the index `to`) as far as it makes a difference."""
