@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from smtplib import SMTPException
-
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.contracts import PayoutRef
+from activities.mailing import deliver
 from activities.step import step
 from domain.payouts import PayoutPlan
 from infra.notifier import Notifier
@@ -43,9 +41,6 @@ class PayoutActivities:
         async with step(self._engine, request.tenant_id) as uow:
             mail = await paying_out.letter(uow, request.payout_id)
         if mail is not None:
-            try:
-                await self._notifier.deliver(mail)
-            except (OSError, ValueError, SMTPException) as error:  # its text may name the address: not for the log
-                raise ApplicationError(f"the mail was not sent: {type(error).__name__}") from None
+            await deliver(self._notifier, mail)
             async with step(self._engine, request.tenant_id) as uow:
                 await paying_out.mark_told(uow, request.payout_id)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.contracts import ReversalProgress, ReversalRef
+from activities.mailing import deliver
 from activities.step import step
 from domain.reversal import NoticeOutcome
-from infra.notifier import Notifier, Undelivered
+from infra.notifier import Notifier
 from services import reversals
 
 
@@ -43,10 +43,7 @@ class ReversalActivities:
         async with step(self._engine, request.tenant_id) as uow:
             mail = await reversals.letter(uow, request.reversal_id)
         if mail is not None:
-            try:
-                await self._notifier.deliver(mail)
-            except Undelivered as error:
-                raise ApplicationError("the letter was not sent", type=str(error), non_retryable=error.final) from None
+            await deliver(self._notifier, mail)
         outcome = NoticeOutcome.NO_ADDRESS if mail is None else NoticeOutcome.SENT
         async with step(self._engine, request.tenant_id) as uow:
             await reversals.finish(uow, request.reversal_id, outcome)

@@ -6,7 +6,7 @@ The payout's row is the truth; each message only says "look again".
 from __future__ import annotations
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities import contracts
@@ -65,7 +65,8 @@ class PayoutWorkflow:
         try:
             await workflow.execute_activity(contracts.tell_of_payout, self._payout, **options.NOTICE)
         except ActivityError as error:
-            workflow.logger.error("the borrower was not told: %s", type(error.cause).__name__)
+            kind = error.cause.type if isinstance(error.cause, ApplicationError) else type(error.cause).__name__
+            workflow.logger.error("the borrower was not told: %s", kind)
 
     def _keep(self, plan: PayoutPlan) -> None:
         before, self._plan = self._plan, plan

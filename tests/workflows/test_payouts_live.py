@@ -3,7 +3,9 @@ of the workflow is a replay of its whole history, as after a crash of its worker
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -24,13 +26,33 @@ from infra.temporal import Temporal
 from services import payouts as service
 from services.intents import Delivery
 from tests.conftest import MakeTenant
+from tests.services.test_notifier import SmtpServer
 from tests.workflows import histories
 from tests.workflows.platform import Platform, eventually
 from tests.workflows.test_live_mode import make_live
-from tests.workflows.test_payouts import handle_of, owed, refund
+from tests.workflows.test_payouts import MAIL, handle_of, owed, refund
 from worker import RUNNER, WORKFLOWS
 
-NOBODY_LISTENS = SecretStr("smtp://127.0.0.1:1")
+NOBODY_LISTENS = "smtp://127.0.0.1:1"
+
+
+@asynccontextmanager
+async def mailing_by(
+    smtp_url: str, skipping: WorkflowEnvironment, settings: Settings, engine: AsyncEngine, dispatch: AsyncEngine
+) -> AsyncIterator[Platform]:
+    """A platform with this mail server."""
+    address = skipping.client.service_client.config.target_host
+    temporal = Temporal(settings.model_copy(update={"temporal_address": address}))
+    notifier = Notifier(settings.model_copy(update={"smtp_url": SecretStr(smtp_url)}))
+    async with Worker(
+        skipping.client,
+        task_queue=settings.task_queue,
+        workflows=WORKFLOWS,
+        activities=activities(settings, engine, skipping.client, notifier),
+        workflow_runner=RUNNER,
+        max_cached_workflows=0,
+    ):
+        yield Platform(engine, skipping.client, Delivery(dispatch, temporal))
 
 
 @pytest.fixture
@@ -42,18 +64,8 @@ async def mailless(
     no_intents_of_others: None,
 ) -> AsyncIterator[Platform]:
     """A platform whose mail server does not answer."""
-    address = skipping.client.service_client.config.target_host
-    temporal = Temporal(settings.model_copy(update={"temporal_address": address}))
-    notifier = Notifier(settings.model_copy(update={"smtp_url": NOBODY_LISTENS}))
-    async with Worker(
-        skipping.client,
-        task_queue=settings.task_queue,
-        workflows=WORKFLOWS,
-        activities=activities(settings, engine, skipping.client, notifier),
-        workflow_runner=RUNNER,
-        max_cached_workflows=0,
-    ):
-        yield Platform(engine, skipping.client, Delivery(dispatch, temporal))
+    async with mailing_by(NOBODY_LISTENS, skipping, settings, engine, dispatch) as platform:
+        yield platform
 
 
 def tries(history: WorkflowHistory) -> int:
@@ -90,6 +102,30 @@ async def test_a_mail_server_that_stays_away_does_not_keep_the_money(
     assert (row["status"], row["told_at"]) == ("sent", None)
     history = await histories.keep("PayoutWorkflow.nobody_told", handle)
     assert tries(history) == 20
+
+
+async def test_an_address_that_the_mail_server_refuses_is_tried_once(
+    skipping: WorkflowEnvironment,
+    settings: Settings,
+    engine: AsyncEngine,
+    dispatch: AsyncEngine,
+    tenant: UUID,
+    no_intents_of_others: None,
+) -> None:
+    server = SmtpServer()
+    server.refusing = True
+    async with await asyncio.start_server(server.talk, "127.0.0.1", 0) as listening:
+        url = f"smtp://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        async with mailing_by(url, skipping, settings, engine, dispatch) as platform:
+            _, payment_id = await owed(platform, tenant)
+            payout_id = await refund(platform, tenant, payment_id, 60_00)
+            await started(platform, tenant, payout_id)
+            handle = handle_of(platform, payout_id)
+            await handle.result()
+            (row,) = await platform.rows(tenant).all(select(payouts))
+    assert (row["status"], row["told_at"]) == ("sent", None)
+    assert len(server.recipients) == 1
+    assert MAIL not in (await handle.fetch_history()).to_json()
 
 
 async def test_a_payout_waits_for_its_business_date_whatever_the_clock_says(
