@@ -9,10 +9,9 @@ from sqlalchemy.engine import RowMapping
 
 from domain.ach_returns import Action
 from domain.autopay import EnrolmentAction, EnrolmentStatus, after
-from infra.db.repositories import autopay as repository
 from infra.db.uow import UnitOfWork
-from infra.ids import new_id
 from services import autopay
+from services.authorizations import change_row
 
 
 async def suspend(uow: UnitOfWork, row: RowMapping, action: Action, reason: str) -> None:
@@ -35,12 +34,5 @@ async def reinstate(uow: UnitOfWork, rows: Iterable[RowMapping], reason: str) ->
 
 
 async def _change(uow: UnitOfWork, row: RowMapping, what: str, values: dict[str, Any], reason: str) -> None:
-    await repository.change_enrolment(uow, row["id"], **values)
-    before, changed = ({name: _text(side[name]) for name in values} for side in (row, values))
-    await uow.audit(f"autopay.{what}", "autopay_enrolment", row["id"], before=before, after=changed, reason=reason)
-    target, message_id = autopay.workflow_id(row["id"]), str(new_id())
-    await uow.intend("signal", autopay.WORKFLOW_TYPE, target, {}, message_id=message_id, message_name=autopay.CHANGED)
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+    await change_row(uow, row, what, values, reason)
+    await autopay.tell_workflow(uow, row)
