@@ -12,6 +12,7 @@ from sqlalchemy.engine import RowMapping
 
 from domain.events import RefundSent, ReimbursementSent
 from domain.payouts import PayoutAction, PayoutKind, PayoutPlan, PayoutStatus, after
+from infra.db.queries.borrowers import addressee
 from infra.db.repositories import payouts as repository
 from infra.db.uow import UnitOfWork
 from infra.notifier import Mail
@@ -64,7 +65,7 @@ async def letter(uow: UnitOfWork, payout_id: UUID) -> Mail | None:
     row = await repository.payout(uow, payout_id)
     if row["status"] != PayoutStatus.SENT or row["told_at"] is not None:
         return None
-    to = await repository.addressee(uow, row["loan_id"])
+    to = await uow.one(addressee(row["loan_id"]), "borrower")
     if not to["email"]:
         return None
     name, kind = f"{to['first_name']} {to['last_name']}", PayoutKind(row["kind"])

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, or_, select
 
-from infra.db.models.servicing import borrower_details, borrowers
+from infra.db.models.servicing import borrower_details, borrowers, loans
 from infra.db.queries.paging import newest_first
 
 SHOWN = [column for column in borrowers.c if column.name not in ("tenant_id", "ssn_encrypted")]
@@ -30,6 +30,13 @@ def borrower_list(search: str | None, external_id: str | None, after: UUID | Non
 def borrower(borrower_id: UUID) -> Select[Any]:
     """One borrower."""
     return select(*SHOWN).where(borrowers.c.id == borrower_id)
+
+
+def addressee(loan_id: UUID) -> Select[Any]:
+    """Name and mail address of a loan's borrower."""
+    columns = (borrowers.c.first_name, borrowers.c.last_name, borrowers.c.email)
+    own = (loans.c.tenant_id == borrowers.c.tenant_id) & (loans.c.borrower_id == borrowers.c.id)
+    return select(*columns).join(loans, own).where(loans.c.id == loan_id)
 
 
 def detail_list(borrower_id: UUID, kind: str, after: UUID | None, limit: int) -> Select[Any]:

@@ -18,13 +18,11 @@ from domain.reversal import ReversalStep
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals
 from infra.db.models.servicing import instalments, loans, payments
 from infra.db.pipeline import Query
-from infra.db.queries import flags
+from infra.db.queries import flags, processes
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 
 _OPEN = [str(status) for status in OPEN]
-
-
 _AUTOPAY = autopay_enrolments.c.kind == str(EnrolmentKind.AUTOPAY)
 
 
@@ -37,9 +35,7 @@ async def open_enrolment(uow: UnitOfWork, loan_id: UUID, *, lock: bool = True) -
 
 async def last_enrolment(uow: UnitOfWork, loan_id: UUID) -> RowMapping | None:
     """The loan's newest autopay, open or ended, only looked at."""
-    table = autopay_enrolments
-    found = select(table).where(table.c.loan_id == loan_id, _AUTOPAY)
-    return await uow.one_or_none(found.order_by(table.c.id.desc()).limit(1))
+    return await uow.one_or_none(processes.latest_enrolment(loan_id))
 
 
 async def active_enrolments(uow: UnitOfWork, loan_id: UUID) -> Sequence[RowMapping]:

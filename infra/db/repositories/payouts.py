@@ -12,7 +12,6 @@ from sqlalchemy.engine import RowMapping
 
 from domain.payouts import PayoutKind, PayoutStatus
 from infra.db.models.processes import payouts
-from infra.db.models.servicing import borrowers, loans
 from infra.db.uow import UnitOfWork
 
 _PENDING = and_(payouts.c.kind == str(PayoutKind.REFUND), payouts.c.status == str(PayoutStatus.PENDING_APPROVAL))
@@ -65,13 +64,6 @@ async def _sum(uow: UnitOfWork, of: ColumnElement[bool], but: UUID | None) -> in
     found = select(total).where(_PENDING, of)
     row = await uow.one(found if but is None else found.where(payouts.c.id != but), "sum")
     return int(row["total"])
-
-
-async def addressee(uow: UnitOfWork, loan_id: UUID) -> RowMapping:
-    """Name and mail address of a loan's borrower."""
-    columns = (borrowers.c.first_name, borrowers.c.last_name, borrowers.c.email)
-    joined = select(*columns).join(loans, loans.c.borrower_id == borrowers.c.id)
-    return await uow.one(joined.where(loans.c.id == loan_id), "loan")
 
 
 def _acts(on: date) -> ColumnElement[bool]:

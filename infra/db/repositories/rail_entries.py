@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import and_, exists, select, update
 from sqlalchemy.engine import RowMapping
 
+from domain.autopay import DraftStatus
 from domain.cases import CaseKind
 from domain.rails import EntryStatus
 from infra.db.models.processes import autopay_drafts
@@ -39,7 +40,7 @@ async def mark_settled(uow: UnitOfWork, entries: Sequence[RowMapping], on: date)
     ids, drafts = [row["id"] for row in entries], [row["draft_id"] for row in entries]
     settled = {"status": str(EntryStatus.SETTLED), "settled_on": on}
     await uow.execute(update(rail_entries).where(rail_entries.c.id.in_(ids), _IN_TRANSIT).values(**settled))
-    drafted = {"status": "settled", "updated_at": uow.recorded_at}
+    drafted = {"status": str(DraftStatus.SETTLED), "updated_at": uow.recorded_at}
     await uow.execute(update(autopay_drafts).where(autopay_drafts.c.id.in_(drafts)).values(**drafted))
 
 
@@ -85,7 +86,7 @@ async def by_draft(uow: UnitOfWork, draft_id: UUID) -> RowMapping:
 
 
 async def long_in_transit(uow: UnitOfWork, handed_over_by: date, limit: int) -> Sequence[RowMapping]:
-    """The first `limit` entries that were handed over by a date, neither settled nor came back, and have no open case."""
+    """The first `limit` entries that were handed over by a date, neither settled nor came back, and never had a case."""
     table = rail_entries
     case = exists().where(
         cases.c.tenant_id == table.c.tenant_id,

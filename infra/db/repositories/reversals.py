@@ -9,7 +9,8 @@ from sqlalchemy import select, update
 from sqlalchemy.engine import RowMapping
 
 from infra.db.models.processes import payment_reversals
-from infra.db.models.servicing import borrowers, loans
+from infra.db.queries import reversals as queries
+from infra.db.queries.borrowers import addressee
 from infra.db.uow import UnitOfWork
 
 
@@ -21,8 +22,7 @@ async def reversal(uow: UnitOfWork, reversal_id: UUID, *, lock: bool = False) ->
 
 async def latest_of(uow: UnitOfWork, payment_id: UUID, *, lock: bool = False) -> RowMapping | None:
     """The newest reversal of a payment, or None."""
-    table = payment_reversals
-    found = select(table).where(table.c.payment_id == payment_id).order_by(table.c.id.desc()).limit(1)
+    found = queries.latest_of(payment_id)
     return await uow.one_or_none(found.with_for_update() if lock else found)
 
 
@@ -34,6 +34,4 @@ async def change(uow: UnitOfWork, reversal_id: UUID, **values: Any) -> None:
 
 async def borrower_of(uow: UnitOfWork, loan_id: UUID) -> RowMapping:
     """Name and address of a loan's borrower."""
-    columns = (borrowers.c.first_name, borrowers.c.last_name, borrowers.c.email)
-    join = borrowers.join(loans, (loans.c.tenant_id == borrowers.c.tenant_id) & (loans.c.borrower_id == borrowers.c.id))
-    return await uow.one(select(*columns).select_from(join).where(loans.c.id == loan_id), "borrower")
+    return await uow.one(addressee(loan_id), "borrower")
