@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import itertools
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from uuid import UUID
 
@@ -129,7 +130,7 @@ def test_the_signature_is_an_hmac_of_time_and_body_by_each_secret() -> None:
 def test_the_body_is_the_same_at_every_attempt() -> None:
     at = datetime(2020, 9, 9, 12, 30, tzinfo=UTC)
     event = WebhookEvent(ID, "loan.paid_off", at, date(2020, 9, 9), ID, None, 7, {"b": "1.00", "a": 2})
-    assert body_of(event) == body_of(event)
+    assert body_of(event) == body_of(replace(event, data={"a": 2, "b": "1.00"}))  # as the database gives it back
     assert json.loads(body_of(event)) == {
         "id": str(ID),
         "type": "loan.paid_off",
