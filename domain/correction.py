@@ -9,7 +9,7 @@ from datetime import date
 from typing import Generic, NamedTuple, TypeVar
 
 from domain.journal import Entry, Interest, Series, to_post
-from domain.loan import Allocation, Fee, Instalment, LoanState
+from domain.loan import Allocation, Fee, Instalment, LoanState, LoanStatus
 from domain.replay import Replay
 
 K = TypeVar("K")
@@ -59,6 +59,11 @@ class Correction:
     fees: tuple[Change[Fee], ...]
     accruals: dict[date, Earned]
     entries: tuple[Entry, ...]
+
+    @property
+    def reopens(self) -> bool:
+        """Whether a loan that had been paid off is not any more."""
+        return self.before.status is LoanStatus.PAID_OFF and self.after.status is not LoanStatus.PAID_OFF
 
 
 def interest_of(replay: Replay) -> Interest:

@@ -21,7 +21,6 @@ from domain.events import ChargedFee, FeeCharged
 from domain.happenings import Happening
 from domain.history import standing, surviving
 from domain.instruments import VerificationMethod, VerificationStatus
-from domain.loan import LoanStatus
 from domain.money import format_amount
 from domain.rails import effective_date, settles_on
 from domain.restatement import CorrectionKind
@@ -113,7 +112,6 @@ async def _record(
     action: Action,
     fee: int | None,
 ) -> None:
-    before, after = corrected.correction.before.status, corrected.correction.after.status
     on = await today(uow, loan)
     await uow.add(
         payment_reversals,
@@ -132,7 +130,7 @@ async def _record(
         nsf_fee=fee or None,
         return_code=code,
         follow_up=str(action),
-        loan_reopened=before is LoanStatus.PAID_OFF and after is not LoanStatus.PAID_OFF,
+        loan_reopened=corrected.correction.reopens,
         created_at=uow.recorded_at,
         updated_at=uow.recorded_at,
     )

@@ -28,7 +28,7 @@ from domain.events import (
 )
 from domain.history import Record, check_void, fresh, replay_corrected, standing, standing_record, surviving
 from domain.journal import Entry
-from domain.loan import LoanStatus, state_hash
+from domain.loan import state_hash
 from domain.payouts import PayoutStatus
 from domain.replay import check_effective_date, replay
 from domain.restatement import CorrectionKind, Restatement
@@ -180,9 +180,7 @@ async def carry_out(
     archived days, is a step of the process `followed_up_as`; or happens here and by a process that starts after commit."""
     await amend(uow, loan, plan.amendments, reason)
     if followed_up_as is None:
-        before, after = plan.corrected.correction.before.status, plan.corrected.correction.after.status
-        reopened = before is LoanStatus.PAID_OFF and after is not LoanStatus.PAID_OFF
-        await autopay.replan(uow, loan.id, await today(uow, loan), reopened=reopened)
+        await autopay.replan(uow, loan.id, await today(uow, loan), reopened=plan.corrected.correction.reopens)
     correction_id = await restating.begin(
         uow, loan, kind, plan.amendments, payment_id=payment_id, followed_up_as=followed_up_as
     )
