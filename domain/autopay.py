@@ -92,7 +92,7 @@ def after(status: EnrolmentStatus, action: EnrolmentAction, what: str = "autopay
 
 
 def process_instant(process_date: date, zone: str, key: UUID, at: time | None = None) -> datetime:
-    """When (UTC) a live tenant's draft is due: at the time of day `at` in the tenant's zone; without one from 06:00 on,
+    """When (UTC) a live tenant's draft is prepared: at the time of day `at` in the tenant's zone; without one from 06:00 on,
     spread over two hours by the hash of the enrolment's id, so that it is the same at every replay. Once on each day,
     through every change of daylight saving: a time a day leaves out comes that much later, of one it has twice the first."""
     if at is not None:
@@ -105,7 +105,7 @@ def process_instant(process_date: date, zone: str, key: UUID, at: time | None = 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What an enrolment waits for. `due`: the business date allows its next draft. `process_at` (UTC): in live mode,
-    when on that day it goes out; None in sandbox mode, where the business date alone says."""
+    when on that day it is prepared; None in sandbox mode, where the business date alone says."""
 
     status: EnrolmentStatus
     business_date: date
