@@ -30,7 +30,7 @@ from domain.webhooks import WebhookType
 from infra.calendar import bank_holidays
 from infra.db.models.processes import payment_reversals
 from infra.db.pipeline import Row
-from infra.db.repositories import autopay as drafts
+from infra.db.repositories import autopay as autopay_repository
 from infra.db.repositories import instruments as instrument_rows
 from infra.db.repositories import payments as payment_rows
 from infra.db.repositories import rail_entries
@@ -54,8 +54,8 @@ async def post(uow: UnitOfWork, loan: LockedLoan, entry: RowMapping, payment: Ro
     if payment["status"] not in _COUNTING:
         await _review(uow, loan, payment, f"{why}: the payment is {payment['status']} already")
         return f"the payment is {payment['status']} already"
-    draft = await drafts.draft(uow, entry["draft_id"])
-    enrolment = await drafts.enrolment(uow, draft["enrolment_id"])
+    draft = await autopay_repository.draft(uow, entry["draft_id"])
+    enrolment = await autopay_repository.enrolment(uow, draft["enrolment_id"])
     decision = await _decide(uow, draft, enrolment, code)
     fee = loan.terms.program.nsf_fee if code in _WITH_FEE else None
     refused = await _reverse(uow, loan, payment, code, why, decision.action, fee)
@@ -179,7 +179,7 @@ async def _overtake(uow: UnitOfWork, pending: RowMapping, why: str) -> None:
 
 async def _decide(uow: UnitOfWork, draft: RowMapping, enrolment: RowMapping, code: str) -> Decision:
     """What follows from a code, by the attempts so far. Nothing is tried again for an autopay that was stopped."""
-    attempts = await rail_entries.of_drafts(uow, [row["id"] for row in await drafts.attempts_of(uow, draft)])
+    attempts = await rail_entries.of_drafts(uow, [row["id"] for row in await autopay_repository.attempts_of(uow, draft)])
     dates = [row["settled_on"] or row["settles_on"] or row["handed_over_on"] for row in attempts]
     known: Sequence[date] = [on for on in dates if on is not None] or [await uow.business_date()]
     decision = after_return(code, known, earliest=settles_on(await _retry_on(uow, enrolment), bank_holidays()))
@@ -204,10 +204,10 @@ async def _follow(
     enrolment: RowMapping,
     decision: Decision,
 ) -> None:
-    await drafts.change_draft(uow, draft["id"], status=str(DraftStatus.FAILED), reason=decision.reason[:200])
+    await autopay_repository.change_draft(uow, draft["id"], status=str(DraftStatus.FAILED), reason=decision.reason[:200])
     match decision.action:
         case Action.RETRY:
-            await drafts.insert_retry(uow, draft, await _retry_on(uow, enrolment))
+            await autopay_repository.insert_retry(uow, draft, await _retry_on(uow, enrolment))
         case Action.CORRECT_INSTRUMENT:
             await _fail_instrument(uow, entry, decision.reason)
         case Action.REVIEW | Action.DECEASED:

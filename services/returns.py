@@ -26,7 +26,7 @@ from domain.rails import EntryStatus
 from infra.calendar import bank_holidays
 from infra.crypto import Vault
 from infra.db.models.rails import rail_answers, rail_return_files
-from infra.db.repositories import autopay as drafts
+from infra.db.repositories import autopay as autopay_repository
 from infra.db.repositories import instruments as instrument_rows
 from infra.db.repositories import payments as payment_rows
 from infra.db.repositories import rail_entries
@@ -210,8 +210,8 @@ async def take_said(uow: UnitOfWork, vault: Vault, said: Returned) -> None:
 
 async def _take(uow: UnitOfWork, vault: Vault, answer_id: UUID, entry_id: UUID, loan_id: UUID, draft_id: UUID) -> None:
     loan = await lock_loan(uow, loan_id)
-    await drafts.lock_enrolment(uow, (await drafts.draft(uow, draft_id))["enrolment_id"])
-    await drafts.draft(uow, draft_id, lock=True)
+    await autopay_repository.lock_enrolment(uow, (await autopay_repository.draft(uow, draft_id))["enrolment_id"])
+    await autopay_repository.draft(uow, draft_id, lock=True)
     entry = await rail_entries.entry(uow, entry_id, lock=True)
     found = select(rail_answers).where(rail_answers.c.id == answer_id)
     answer = await uow.one(found.with_for_update(), "answer")
