@@ -32,6 +32,7 @@ from domain.payoff import payoff_quote
 from domain.program import Frequency
 from domain.terms import LoanTerms
 from domain.webhooks import WebhookType
+from infra.db import locks
 from infra.db.models.servicing import booked_schedules, borrowers, loans
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
@@ -39,7 +40,6 @@ from services import outbox, programs
 from services.replaying import LockedLoan, apply_event, load_loan, lock_loan, replay_at, today
 
 FARTHEST_QUOTE = timedelta(days=366)
-_NUMBERING_LOCK = 0x4C4E  # "LN": the advisory lock under which a tenant's next number is found
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +253,7 @@ async def _loan_number(uow: UnitOfWork, given: str | None) -> str:
 
 async def _next_loan_number(uow: UnitOfWork) -> str:
     """One more than the highest number in use. The lock lasts as long as the transaction: no two find the same one."""
-    tenant = int.from_bytes(uow.tenant_id.bytes[-4:], "big", signed=True)
-    await uow.execute(select(func.pg_advisory_xact_lock(_NUMBERING_LOCK, tenant)))
+    await locks.hold_alone(uow, locks.LOAN_NUMBERS)
     digits = cast(func.substr(loans.c.loan_number, len(LOAN_NUMBER_PREFIX) + 1), Numeric)
     ours = loans.c.loan_number.regexp_match(f"^{LOAN_NUMBER_PREFIX}[0-9]{{4,}}$")
     highest = (await uow.execute(select(func.max(digits)).where(ours))).scalar_one()

@@ -14,6 +14,7 @@ from domain.errors import InvalidInput, WrongState
 from domain.happenings import Happening
 from domain.webhooks import DeliveryStatus, EndpointStatus, WebhookType, check_url
 from infra.crypto import Vault
+from infra.db import locks
 from infra.db.models.webhooks import webhook_endpoints
 from infra.db.repositories import webhooks as repository
 from infra.db.uow import UnitOfWork
@@ -52,6 +53,7 @@ async def add(uow: UnitOfWork, vault: Vault, command: NewEndpoint, *, insecure: 
     `insecure`: see domain.webhooks.check_url. Raises InvalidInput at /url, WrongState when there are MAX_ENDPOINTS.
     """
     check_url(command.url, insecure=insecure)
+    await locks.hold_alone(uow, locks.WEBHOOK_ENDPOINTS)  # of many at once each counts what those before it have added
     count = await repository.count_endpoints(uow)
     if count >= MAX_ENDPOINTS:
         detail = f"There are {count} webhook endpoints, which is the most there can be: remove one first."

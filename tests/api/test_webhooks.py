@@ -96,6 +96,12 @@ class TestEndpoints:
         response = await admin.post(ENDPOINTS, json={"url": URL})
         assert (response.status_code, response.json()["code"]) == (409, "too_many_endpoints")
 
+    async def test_of_many_that_come_at_once_no_more_than_fit_are_added(self, admin: ApiClient) -> None:
+        for _ in range(18):
+            await add(admin)
+        responses = await asyncio.gather(*(admin.post(ENDPOINTS, json={"url": URL}) for _ in range(6)))
+        assert sorted(response.status_code for response in responses) == [201, 201, 409, 409, 409, 409]
+
     @pytest.mark.parametrize(
         ("body", "pointer"),
         [

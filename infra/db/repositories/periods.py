@@ -11,6 +11,7 @@ from sqlalchemy.engine import RowMapping
 
 from domain.errors import NotFound
 from domain.periods import OpenBooks, PeriodStatus
+from infra.db import locks
 from infra.db.models.servicing import journal_transfers, periods
 from infra.db.models.tenancy import business_days, tenants
 from infra.db.pipeline import Asked, Query, Row
@@ -24,7 +25,6 @@ _BOOKS: Final = Query(
 _HOLD: Final = Query(
     select(func.pg_advisory_xact_lock_shared(bindparam("lock", type_=Integer), bindparam("tenant_key", type_=Integer)))
 )
-_LOCK = 0x504D  # "PM": the advisory lock that postings share and whoever closes a period holds alone
 
 
 async def hold_open(uow: UnitOfWork) -> OpenBooks:
@@ -41,7 +41,7 @@ async def hold_open(uow: UnitOfWork) -> OpenBooks:
 
 def holding(uow: UnitOfWork) -> tuple[Asked, Asked]:
     """What `hold_open` asks: the lock, then the books. `held` takes the answers."""
-    return _HOLD(lock=_LOCK, tenant_key=_tenant_key(uow)), _BOOKS(tenant=uow.tenant_id)
+    return _HOLD(lock=locks.BOOKS, tenant_key=locks.tenant_key(uow)), _BOOKS(tenant=uow.tenant_id)
 
 
 def held(uow: UnitOfWork, locked: list[Row], books: list[Row]) -> None:
@@ -53,7 +53,7 @@ def held(uow: UnitOfWork, locked: list[Row], books: list[Row]) -> None:
 
 async def hold_all(uow: UnitOfWork) -> OpenBooks:
     """Like `hold_open`, alone: transactions that have posted have ended, and no other posts until this one ends."""
-    await uow.execute(select(func.pg_advisory_xact_lock(_LOCK, _tenant_key(uow))))
+    await locks.hold_alone(uow, locks.BOOKS)
     return await open_books(uow)
 
 
@@ -90,8 +90,3 @@ async def set_open(uow: UnitOfWork, month: date) -> None:
     """Open a month again."""
     opening = {"status": str(PeriodStatus.OPEN), "reopened_by": uow.actor.id, "reopened_at": uow.recorded_at}
     await uow.execute(update(periods).where(periods.c.month == month).values(**opening))
-
-
-def _tenant_key(uow: UnitOfWork) -> int:
-    """Two tenants with the same key only wait for each other."""
-    return int.from_bytes(uow.tenant_id.bytes[-4:], "big", signed=True)
