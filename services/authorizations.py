@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy.engine import RowMapping
-
-from domain.autopay import EnrolmentKind
+from domain.autopay import EnrolmentKind, EnrolmentStatus
 from domain.cadence import Cadence, DateAnchor, DraftFrequency, Scheduling
 from domain.draft_amounts import AmountTerms, AmountType, ExtraTowards, PayoffRule
 from domain.drafting import Ahead, Authorization, Prospect, Source, expected, following_dues
@@ -17,9 +15,11 @@ from domain.errors import InvalidInput
 from domain.money import format_amount
 from infra.calendar import bank_holidays
 from infra.db.models.processes import autopay_enrolments
+from infra.db.pipeline import Row
 from infra.db.queries.instruments import ach_refusal_of
 from infra.db.repositories import autopay as repository
-from infra.db.repositories import instruments
+from infra.db.repositories import draft_basis, instruments
+from infra.db.repositories.draft_basis import DraftBasis
 from infra.db.uow import UnitOfWork
 from services.replaying import LockedLoan
 
@@ -27,11 +27,7 @@ ACCOUNTS: Final = ("payment_instrument_id", "fallback_instrument_id", "second_fa
 """The columns of an enrolment that name the accounts it is drafted from, in the order in which they are tried."""
 
 
-Columns = RowMapping | Mapping[str, Any]
-"""The columns of an enrolment, stored or to be."""
-
-
-def cadence_of(row: Columns) -> Cadence:
+def cadence_of(row: Row) -> Cadence:
     """When an enrolment drafts."""
     return Cadence(
         frequency=DraftFrequency(row["frequency"]),
@@ -46,7 +42,7 @@ def cadence_of(row: Columns) -> Cadence:
     )
 
 
-def amounts_of(row: Columns) -> AmountTerms:
+def amounts_of(row: Row) -> AmountTerms:
     """How much an enrolment drafts."""
     return AmountTerms(
         kind=AmountType(row["amount_type"]),
@@ -56,21 +52,28 @@ def amounts_of(row: Columns) -> AmountTerms:
     )
 
 
-def accounts_of(row: Columns) -> list[UUID]:
+def accounts_of(row: Row) -> list[UUID]:
     """The accounts an enrolment is drafted from, in the order in which they are tried."""
     return [row[name] for name in ACCOUNTS if row[name] is not None]
 
 
-async def authorization(uow: UnitOfWork, row: RowMapping, *, hold: bool = False) -> Authorization:
-    """What an enrolment authorizes. `hold`: its accounts stay as they are until this transaction ends."""
-    look = instruments.hold if hold else instruments.look_at
-    found = {account: await look(uow, account) for account in sorted(accounts_of(row))}
-    refusals = {account: "it is gone" if item is None else ach_refusal_of(item) for account, item in found.items()}
+async def basis_of(uow: UnitOfWork, loan_id: UUID, own: UUID | None = None) -> DraftBasis:
+    """What the drafts of a loan are decided on besides its events. `own`: an enrolment whose accounts stay as they are until
+    this transaction ends."""
+    return draft_basis.read(await uow.fetch(*draft_basis.ask(loan_id, own)))
+
+
+def authorization(row: Row, basis: DraftBasis) -> Authorization:
+    """What an enrolment authorizes."""
+    accounts = basis.accounts
     return Authorization(
         id=row["id"],
         cadence=cadence_of(row),
         amounts=amounts_of(row),
-        sources=tuple(Source(account, refusals[account]) for account in accounts_of(row)),
+        sources=tuple(
+            Source(account, ach_refusal_of(accounts[account]) if account in accounts else "it is gone")
+            for account in accounts_of(row)
+        ),
         next_process_date=row["next_process_date"],
         on_process_date=row["post_payment_update"],
         recurring=row["kind"] == EnrolmentKind.RECURRING,
@@ -78,38 +81,40 @@ async def authorization(uow: UnitOfWork, row: RowMapping, *, hold: bool = False)
     )
 
 
-async def can_be_drafted(uow: UnitOfWork, row: RowMapping) -> bool:
+async def can_be_drafted(uow: UnitOfWork, row: Row) -> bool:
     """Whether one of the accounts of an enrolment can be drafted."""
-    return any(source.refusal is None for source in (await authorization(uow, row)).sources)
+    found = authorization(row, await basis_of(uow, row["loan_id"], row["id"]))
+    return any(source.refusal is None for source in found.sources)
 
 
-async def prospect(uow: UnitOfWork, loan: LockedLoan) -> Prospect:
+def prospect(loan: LockedLoan, basis: DraftBasis) -> Prospect:
     """A loan as it is known now."""
-    return Prospect(loan.terms, tuple(loan.events), *await repository.promised_and_flags(uow, loan.id))
+    return Prospect(loan.terms, tuple(loan.events), basis.promised, basis.flags)
 
 
-async def prospect_for(uow: UnitOfWork, loan: LockedLoan, own: Authorization, process_date: date, as_of: date) -> Prospect:
+def prospect_for(loan: LockedLoan, basis: DraftBasis, own: Authorization, process_date: date, as_of: date) -> Prospect:
     """A loan as it is when what goes out before the draft of `own` on `process_date` has: drafts of the loan that are
     prepared and not sent, and those which its other enrolments have yet to prepare."""
-    rows = await repository.active_enrolments(uow, loan.id)
     to_prepare = [
-        Ahead(await authorization(uow, row), row["next_process_date"])
-        for row in rows
+        Ahead(authorization(row, basis), row["next_process_date"])
+        for row in _active(basis)
         if row["id"] != own.id and row["next_process_date"] is not None
     ]
-    ahead = await prepared(uow, loan.id, rows) + to_prepare
-    return expected(await prospect(uow, loan), ahead, own, process_date, as_of, bank_holidays())
+    return expected(prospect(loan, basis), prepared(basis) + to_prepare, own, process_date, as_of, bank_holidays())
 
 
-async def prepared(uow: UnitOfWork, loan_id: UUID, active: Sequence[RowMapping]) -> list[Ahead]:
-    """The drafts of a loan that are prepared and not sent, of the enrolments that are `active`: others send none."""
-    rows = {row["id"]: row for row in active}
-    drafts = await repository.pending_drafts_of(uow, loan_id)
+def prepared(basis: DraftBasis) -> list[Ahead]:
+    """The drafts of a loan that are prepared and not sent, of the enrolments that are active: others send none."""
+    rows = {row["id"]: row for row in _active(basis)}
     return [
-        Ahead(await authorization(uow, rows[draft["enrolment_id"]]), draft["process_date"], draft["amount"])
-        for draft in drafts
+        Ahead(authorization(rows[draft["enrolment_id"]], basis), draft["process_date"], draft["amount"])
+        for draft in basis.prepared
         if draft["enrolment_id"] in rows
     ]
+
+
+def _active(basis: DraftBasis) -> list[Row]:
+    return [row for row in basis.enrolments if row["status"] == EnrolmentStatus.ACTIVE]
 
 
 async def first_period(
@@ -134,7 +139,7 @@ async def check_account(
         raise InvalidInput.at(pointer, f"must be one that autopay can draft: {reason}", code="instrument_not_draftable")
 
 
-async def check_accounts(uow: UnitOfWork, values: Columns, borrower_id: UUID) -> None:
+async def check_accounts(uow: UnitOfWork, values: Row, borrower_id: UUID) -> None:
     """Refuse (InvalidInput, with the field) accounts that cannot be drafted, or are named twice."""
     accounts = accounts_of(values)
     for index, account in enumerate(accounts):
@@ -147,7 +152,7 @@ async def check_accounts(uow: UnitOfWork, values: Columns, borrower_id: UUID) ->
         await check_account(uow, account, borrower_id, pointers[account])
 
 
-async def change_row(uow: UnitOfWork, row: RowMapping, what: str, values: dict[str, Any], reason: str | None = None) -> None:
+async def change_row(uow: UnitOfWork, row: Row, what: str, values: dict[str, Any], reason: str | None = None) -> None:
     """Write new values to a locked enrolment, with the audit of what they were."""
     await repository.change_enrolment(uow, row["id"], **values)
     await uow.audit(

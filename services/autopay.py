@@ -12,8 +12,6 @@ from enum import StrEnum
 from typing import Any, Final, TypedDict
 from uuid import UUID
 
-from sqlalchemy.engine import RowMapping
-
 from domain.ach_returns import Action
 from domain.autopay import (
     RETRY_DAYS,
@@ -32,13 +30,13 @@ from domain.loan import LoanStatus
 from domain.reversal import AutopayOutcome
 from infra.calendar import bank_holidays
 from infra.db.models.processes import autopay_enrolments
+from infra.db.pipeline import Row
 from infra.db.repositories import autopay as repository
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services import rail_settings
 from services.authorizations import (
     ACCOUNTS,
-    Columns,
     accounts_of,
     amounts_of,
     cadence_of,
@@ -157,7 +155,7 @@ def _columns(command: Enrol, today: date) -> dict[str, Any]:
     return {**values, **accounts, "dates": list(command.dates), "start_date": command.start_date or today}
 
 
-def _check_terms(values: Columns) -> None:
+def _check_terms(values: Row) -> None:
     """Refuse (InvalidInput, with the field) terms, other than the cadence, that cannot be meant."""
     amounts = amounts_of(values)
     check_amount(amounts)
@@ -223,7 +221,7 @@ async def resume(uow: UnitOfWork, loan_id: UUID) -> UUID:
     return await resume_row(uow, row)
 
 
-async def resume_row(uow: UnitOfWork, row: RowMapping, *, tell: bool = True) -> UUID:
+async def resume_row(uow: UnitOfWork, row: Row, *, tell: bool = True) -> UUID:
     """Resume a locked, paused enrolment: by hand, or (`tell` False: its workflow does it) because its pause has run out.
 
     Raises WrongState."""
@@ -244,7 +242,7 @@ async def cancel(uow: UnitOfWork, loan_id: UUID, reason: str) -> UUID:
     return await _apply(uow, row, EnrolmentAction.CANCEL, reason=reason, **_ended(status, reason))
 
 
-async def complete(uow: UnitOfWork, row: RowMapping, reason: str, *, tell: bool = False) -> None:
+async def complete(uow: UnitOfWork, row: Row, reason: str, *, tell: bool = False) -> None:
     """End a locked enrolment because there is nothing left to draft (`tell`: by somebody else than its workflow). Raises
     WrongState when it is ended already."""
     status = after(EnrolmentStatus(row["status"]), EnrolmentAction.COMPLETE)
@@ -283,7 +281,7 @@ async def change(uow: UnitOfWork, loan_id: UUID, command: Change) -> UUID:
     return await tell_workflow(uow, row)
 
 
-def _changes(command: Change, row: RowMapping) -> dict[str, Any]:
+def _changes(command: Change, row: Row) -> dict[str, Any]:
     """The columns that a change gives new values."""
     values: dict[str, Any] = {**command}
     if "amount_type" in command or "amount" in command:
@@ -299,13 +297,13 @@ def _changes(command: Change, row: RowMapping) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, StrEnum) else value for name, value in values.items()}
 
 
-async def note_skipped(uow: UnitOfWork, row: RowMapping, process_date: date, reason: str) -> None:
+async def note_skipped(uow: UnitOfWork, row: Row, process_date: date, reason: str) -> None:
     """The audit of a draft that is left out."""
     skipped = {"process_date": process_date.isoformat()}
     await uow.audit("autopay.skipped", "autopay_enrolment", row["id"], after=skipped, reason=reason)
 
 
-async def draw_on(uow: UnitOfWork, row: RowMapping, old: UUID, new: UUID, reason: str) -> None:
+async def draw_on(uow: UnitOfWork, row: Row, old: UUID, new: UUID, reason: str) -> None:
     """Let a locked enrolment draw on another payment instrument in the place of one it draws on, one that
     `check_account` has let pass. Where it draws on that one already, the place is left out."""
     kept = [account for account in accounts_of(row) if account != new]
@@ -316,7 +314,7 @@ async def draw_on(uow: UnitOfWork, row: RowMapping, old: UUID, new: UUID, reason
     await tell_workflow(uow, row)
 
 
-async def reinstated(uow: UnitOfWork, row: RowMapping) -> dict[str, Any]:
+async def reinstated(uow: UnitOfWork, row: Row) -> dict[str, Any]:
     """What changes of a locked enrolment now that its account is corrected: nothing unless it was suspended for that. It
     drafts from the next date on; what fell due meanwhile is not drafted afterwards one by one."""
     if row["suspended_for"] != Action.CORRECT_INSTRUMENT:
@@ -362,7 +360,7 @@ def _ended(status: EnrolmentStatus, reason: str) -> dict[str, Any]:
 
 async def _apply(
     uow: UnitOfWork,
-    row: RowMapping,
+    row: Row,
     action: EnrolmentAction,
     *,
     tell: bool = True,
@@ -376,7 +374,7 @@ async def _apply(
     return enrolment_id
 
 
-async def tell_workflow(uow: UnitOfWork, row: RowMapping) -> UUID:
+async def tell_workflow(uow: UnitOfWork, row: Row) -> UUID:
     """Have the workflow of a locked enrolment look again. Returns the enrolment."""
     enrolment_id: UUID = row["id"]
     message_id = str(new_id())
@@ -385,7 +383,7 @@ async def tell_workflow(uow: UnitOfWork, row: RowMapping) -> UUID:
     return enrolment_id
 
 
-async def locked_open(uow: UnitOfWork, loan_id: UUID) -> RowMapping:
+async def locked_open(uow: UnitOfWork, loan_id: UUID) -> Row:
     """The loan's open autopay, locked. Raises NotFound."""
     row = await repository.open_enrolment(uow, loan_id)
     if row is None:

@@ -10,8 +10,6 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy.engine import RowMapping
-
 from domain.ach_returns import Action, Decision, after_return, lateness, return_code
 from domain.autopay import DraftStatus, EnrolmentStatus
 from domain.calendars import add_banking_days
@@ -48,7 +46,7 @@ _RETRYING: Final = (EnrolmentStatus.ACTIVE, EnrolmentStatus.COMPLETED)
 """Also one that ended because nothing was left to draft: what came back was authorized."""
 
 
-async def post(uow: UnitOfWork, loan: LockedLoan, entry: RowMapping, payment: Row, code: str) -> str | None:
+async def post(uow: UnitOfWork, loan: LockedLoan, entry: Row, payment: Row, code: str) -> str | None:
     """Take a returned payment back, and do what follows. Returns None, or why a person has to look at it."""
     why = f"{code} {return_code(code).title}"
     if payment["status"] not in _COUNTING:
@@ -69,7 +67,7 @@ async def post(uow: UnitOfWork, loan: LockedLoan, entry: RowMapping, payment: Ro
     return None
 
 
-async def note_late(uow: UnitOfWork, entry: RowMapping, code: str, returned_on: date) -> None:
+async def note_late(uow: UnitOfWork, entry: Row, code: str, returned_on: date) -> None:
     """Open a case about a returned entry that came after the network's deadline: what was taken back stays so until the
     lender's bank dishonors it."""
     if entry["handed_over_on"] is None:  # its bank answers before we know that it has the file
@@ -167,7 +165,7 @@ async def _plan(uow: UnitOfWork, loan: LockedLoan, payment: Row, fee: int | None
     return await plan_amendments(uow, loan, amendments)
 
 
-async def _overtake(uow: UnitOfWork, pending: RowMapping, why: str) -> None:
+async def _overtake(uow: UnitOfWork, pending: Row, why: str) -> None:
     """The bank is quicker than the second person: the reversal that waited is not needed any more."""
     values = {"status": str(ReversalStatus.REJECTED), "step": str(ReversalStep.DONE), "step_since": uow.recorded_at}
     decided = {"decided_at": uow.recorded_at, "finished_at": uow.recorded_at, "decision_reason": f"returned: {why}"}
@@ -177,7 +175,7 @@ async def _overtake(uow: UnitOfWork, pending: RowMapping, why: str) -> None:
     await reversals.tell(uow, pending["id"])
 
 
-async def _decide(uow: UnitOfWork, draft: RowMapping, enrolment: RowMapping, code: str) -> Decision:
+async def _decide(uow: UnitOfWork, draft: Row, enrolment: Row, code: str) -> Decision:
     """What follows from a code, by the attempts so far. Nothing is tried again for an autopay that was stopped."""
     attempts = await rail_entries.of_drafts(uow, [row["id"] for row in await autopay_repository.attempts_of(uow, draft)])
     dates = [row["settled_on"] or row["settles_on"] or row["handed_over_on"] for row in attempts]
@@ -190,7 +188,7 @@ async def _decide(uow: UnitOfWork, draft: RowMapping, enrolment: RowMapping, cod
     return decision
 
 
-async def _retry_on(uow: UnitOfWork, enrolment: RowMapping) -> date:
+async def _retry_on(uow: UnitOfWork, enrolment: Row) -> date:
     """The day of the next attempt, as the enrolment says; where it says never, the first on which one could be."""
     return add_banking_days(await uow.business_date(), max(1, enrolment["retry_days"]), bank_holidays())
 
@@ -198,10 +196,10 @@ async def _retry_on(uow: UnitOfWork, enrolment: RowMapping) -> date:
 async def _follow(
     uow: UnitOfWork,
     loan: LockedLoan,
-    entry: RowMapping,
+    entry: Row,
     payment: Row,
-    draft: RowMapping,
-    enrolment: RowMapping,
+    draft: Row,
+    enrolment: Row,
     decision: Decision,
 ) -> None:
     await autopay_repository.change_draft(uow, draft["id"], status=str(DraftStatus.FAILED), reason=decision.reason[:200])
@@ -220,7 +218,7 @@ async def _follow(
         await suspensions.suspend(uow, enrolment, decision.action, decision.reason)
 
 
-async def _fail_instrument(uow: UnitOfWork, entry: RowMapping, reason: str) -> None:
+async def _fail_instrument(uow: UnitOfWork, entry: Row, reason: str) -> None:
     """Let nothing more be drafted from an account that cannot be; one that is removed, or was corrected since the entry was
     sent, stays as it is."""
     instrument_id: UUID = entry["payment_instrument_id"]

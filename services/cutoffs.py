@@ -15,7 +15,6 @@ from sqlalchemy.engine import RowMapping
 
 from domain.rails import CUTOFF_TIME, CutoffPlan, CutoffStatus, RailKind, cutoff_instant, cutoff_workflow_id
 from infra.db.models.rails import rail_settings
-from infra.db.models.tenancy import tenants
 from infra.db.repositories import autopay as autopay_repository
 from infra.db.repositories import cutoffs as repository
 from infra.db.uow import UnitOfWork
@@ -73,7 +72,7 @@ async def count_pending(uow: UnitOfWork, on: date) -> int:
 async def plan(uow: UnitOfWork, cutoff_id: UUID) -> CutoffPlan:
     """What a cutoff waits for. Raises NotFound."""
     row = await repository.cutoff(uow, cutoff_id)
-    tenant = await uow.one(select(tenants.c.mode, tenants.c.zone).where(tenants.c.id == uow.tenant_id), "tenant")
+    tenant = await uow.tenant()
     at = None
     if tenant["mode"] == BusinessMode.LIVE:
         chosen = await uow.one_or_none(select(rail_settings.c.cutoff_time))
@@ -118,7 +117,7 @@ async def look_again(uow: UnitOfWork) -> None:
 
 
 async def _mode(uow: UnitOfWork) -> BusinessMode:
-    return BusinessMode((await uow.one(select(tenants.c.mode).where(tenants.c.id == uow.tenant_id), "tenant"))["mode"])
+    return BusinessMode((await uow.tenant())["mode"])
 
 
 async def _start(uow: UnitOfWork, cutoff_id: UUID, on: date, number: int) -> None:

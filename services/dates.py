@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from domain.errors import Conflict, InvalidInput, WrongState
 from infra.clock import date_in_zone
-from infra.db.models.tenancy import date_advances, tenants
+from infra.db.models.tenancy import date_advances
 from infra.db.repositories.business_days import lock_business_date
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
@@ -52,8 +52,7 @@ async def calendar(uow: UnitOfWork, at: datetime) -> tuple[date, date]:
 
     Raises WrongState for a sandbox, whose date is moved by hand.
     """
-    columns = (tenants.c.mode, tenants.c.zone, tenants.c.business_date)
-    tenant = await uow.one(select(*columns).where(tenants.c.id == uow.tenant_id), "tenant")
+    tenant = await uow.tenant()
     if tenant["mode"] != BusinessMode.LIVE:
         raise WrongState(
             "The business date of a sandbox is moved by hand; only a live tenant's follows the calendar.",
@@ -70,7 +69,7 @@ async def request_advance(uow: UnitOfWork, to_date: date) -> UUID:
     Raises WrongState for a live tenant, InvalidInput ("/to_date") unless it is 1 to 400 days ahead, Conflict naming the
     advance that is still running.
     """
-    tenant = await uow.one(select(tenants.c.mode, tenants.c.business_date).where(tenants.c.id == uow.tenant_id), "tenant")
+    tenant = await uow.tenant()
     if tenant["mode"] != BusinessMode.SANDBOX:
         raise WrongState(
             "The business date of a live tenant follows the calendar; only a sandbox's is moved by hand.",

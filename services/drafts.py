@@ -10,9 +10,6 @@ from dataclasses import replace
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.engine import RowMapping
-
 from domain import drafting
 from domain.autopay import DraftStatus, EnrolmentStatus, Plan, PreparedDraft, process_instant
 from domain.drafting import ENDED_BY_LOAN, Drafting, ends
@@ -21,13 +18,15 @@ from domain.happenings import Happening
 from domain.loan import LoanStatus
 from domain.webhooks import WebhookType
 from infra.calendar import bank_holidays
-from infra.db.models.tenancy import tenants
+from infra.db.pipeline import Row
 from infra.db.repositories import autopay as repository
+from infra.db.repositories import draft_basis
+from infra.db.repositories.draft_basis import DraftBasis
 from infra.db.uow import UnitOfWork
 from infra.settings import BusinessMode
 from services import autopay, cutoffs, outbox
-from services.authorizations import authorization, prospect_for
-from services.replaying import LockedLoan, lock_loan, today
+from services.authorizations import authorization, basis_of, prospect_for
+from services.replaying import LockedLoan, lock_loan, read_loans, today
 
 
 async def plan(uow: UnitOfWork, enrolment_id: UUID) -> Plan:
@@ -35,12 +34,12 @@ async def plan(uow: UnitOfWork, enrolment_id: UUID) -> Plan:
 
     Raises NotFound.
     """
-    row = await repository.lock_enrolment(uow, enrolment_id)
+    row, loan_status = await repository.lock_with_loan_status(uow, enrolment_id)
     business_date = await uow.business_date()
     if row["status"] == EnrolmentStatus.PAUSED and row["paused_until"] and row["paused_until"] <= business_date:
         await autopay.resume_row(uow, row, tell=False)
         row = await repository.enrolment(uow, enrolment_id)
-    if await conclude(uow, row, tell=False):
+    if await conclude(uow, row, loan_status, tell=False):
         row = await repository.enrolment(uow, enrolment_id)
     return await _plan(uow, row, business_date)
 
@@ -51,19 +50,26 @@ async def prepare_draft(uow: UnitOfWork, enrolment_id: UUID, process_date: date)
     What is to be drafted stays pending until a cutoff sends it (services/sending.py), which looks again. Nothing to draft
     is a row too (not_drafted, with the reason). Raises NotFound.
     """
-    loan = await lock_loan(uow, (await repository.enrolment(uow, enrolment_id))["loan_id"])
-    row = await repository.lock_enrolment(uow, enrolment_id)
-    existing = await repository.draft_of_period(uow, enrolment_id, process_date)
+    loan_id = (await repository.enrolment(uow, enrolment_id))["loan_id"]
+    (loan,), ((row,), drafts, *found) = await read_loans(
+        uow,
+        [loan_id],
+        repository.one_locked(enrolment_id),
+        repository.first_attempt(enrolment_id, process_date),
+        *draft_basis.ask(loan_id, enrolment_id),
+        lock=True,
+    )
+    existing, basis = next(iter(drafts), None), draft_basis.read(found)
     wanted = row["status"] == EnrolmentStatus.ACTIVE and row["next_process_date"] == process_date
     if existing is not None:
         if wanted:  # paused and resumed on the day of its draft
-            _, upcoming = await _decide_period(uow, loan, row, process_date, skipped=True)
-            await _move_on(uow, row, upcoming)
+            _, upcoming = await _decide_period(uow, loan, basis, row, process_date, skipped=True)
+            await _move_on(uow, loan, row, upcoming)
         return _prepared(existing)
     if not wanted:
         return PreparedDraft(None)
-    decided, upcoming = await _decide_period(uow, loan, row, process_date)
-    await repository.insert_draft(
+    decided, upcoming = await _decide_period(uow, loan, basis, row, process_date)
+    draft = repository.insert_draft(
         uow,
         enrolment_id=enrolment_id,
         loan_id=loan.id,
@@ -74,13 +80,11 @@ async def prepare_draft(uow: UnitOfWork, enrolment_id: UUID, process_date: date)
         status=str(DraftStatus.NOT_DRAFTED if decided.reason else DraftStatus.PENDING),
         reason=decided.reason,
     )
-    draft = await repository.draft_of_period(uow, enrolment_id, process_date)
-    assert draft is not None
     if decided.reason:
         await tell_not_drafted(uow, loan, draft, decided.reason)
     else:
         await cutoffs.call(uow)
-    await _move_on(uow, row, upcoming)
+    await _move_on(uow, loan, row, upcoming)
     return _prepared(draft)
 
 
@@ -109,54 +113,55 @@ async def skip_next(uow: UnitOfWork, loan_id: UUID, reason: str) -> UUID:
     process_date = row["next_process_date"]
     if not _has_period(row):
         raise WrongState("No draft is to come that could be skipped.", state="none to come", code="autopay_wrong_state")
-    decided, upcoming = await _decide_period(uow, loan, row, process_date, skipped=True)
-    await repository.insert_draft(
+    basis = await basis_of(uow, loan_id, row["id"])
+    decided, upcoming = await _decide_period(uow, loan, basis, row, process_date, skipped=True)
+    skipped = await repository.draft_of_period(uow, row["id"], process_date) or repository.insert_draft(
         uow,
         enrolment_id=row["id"],
         loan_id=loan.id,
         process_date=process_date,
         apply_date=decided.apply_date,
         amount=0,
+        payment_instrument_id=None,
         status=str(DraftStatus.NOT_DRAFTED),
         reason=said[:200],
     )
-    draft = await repository.draft_of_period(uow, row["id"], process_date)
-    assert draft is not None
-    await tell_not_drafted(uow, loan, draft, said)
+    await tell_not_drafted(uow, loan, skipped, said)
     await autopay.note_skipped(uow, row, process_date, reason)
-    await _move_on(uow, row, upcoming)
+    await _move_on(uow, loan, row, upcoming)
     return await autopay.tell_workflow(uow, row)
 
 
-async def decide_draft(uow: UnitOfWork, loan: LockedLoan, row: RowMapping, process_date: date) -> Drafting:
+async def decide_draft(uow: UnitOfWork, loan: LockedLoan, row: Row, process_date: date) -> Drafting:
     """What the draft of a period of a locked loan and enrolment takes now, from an account that stays as it is until this
     transaction ends; see domain.drafting.decide_draft, with what goes out before it."""
     as_of = await today(uow, loan)
-    own = await authorization(uow, row, hold=True)
-    known = await prospect_for(uow, loan, own, process_date, as_of)
+    basis = await basis_of(uow, loan.id, row["id"])
+    own = authorization(row, basis)
+    known = prospect_for(loan, basis, own, process_date, as_of)
     return drafting.decide_draft(known, own, process_date, as_of, bank_holidays())
 
 
 async def _decide_period(
-    uow: UnitOfWork, loan: LockedLoan, row: RowMapping, process_date: date, *, skipped: bool = False
+    uow: UnitOfWork, loan: LockedLoan, basis: DraftBasis, row: Row, process_date: date, *, skipped: bool = False
 ) -> tuple[Drafting, date | None]:
     """The draft of a period, and the process date of the one after it; `skipped`: when that draft does not go out."""
     as_of = await today(uow, loan)
-    own = await authorization(uow, row, hold=True)
-    known = await prospect_for(uow, loan, own, process_date, as_of)
+    own = authorization(row, basis)
+    known = prospect_for(loan, basis, own, process_date, as_of)
     if skipped:
         own = replace(own, sources=())
     draft, upcoming, _ = drafting.decide_period(known, own, process_date, as_of, bank_holidays())
     return draft, None if upcoming is None else upcoming.process_date
 
 
-async def tell_not_drafted(uow: UnitOfWork, loan: LockedLoan, draft: RowMapping, reason: str) -> None:
+async def tell_not_drafted(uow: UnitOfWork, loan: LockedLoan, draft: Row, reason: str) -> None:
     """Tell those who listen that a draft does not go out, and why."""
     happening = Happening(WebhookType.NOT_DRAFTED, {**facts_of(draft), "reason": reason[:200]})
     await outbox.tell(uow, [(loan.id, loan.last_number, happening)], has_listeners=loan.row["has_listeners"])
 
 
-def facts_of(draft: RowMapping) -> dict[str, str]:
+def facts_of(draft: Row) -> dict[str, str]:
     """What every event about a draft says of it."""
     return {
         "draft_id": str(draft["id"]),
@@ -165,12 +170,11 @@ def facts_of(draft: RowMapping) -> dict[str, str]:
     }
 
 
-async def conclude(uow: UnitOfWork, row: RowMapping, *, tell: bool) -> bool:
-    """End a locked enrolment whose loan or dates have ended; its workflow is told where somebody else does it (`tell`).
-    Returns whether it was ended. The draft that is yet to be sent is waited for."""
+async def conclude(uow: UnitOfWork, row: Row, status: LoanStatus, *, tell: bool) -> bool:
+    """End a locked enrolment whose loan, by its `status`, or dates have ended; its workflow is told where somebody else does
+    it (`tell`). Returns whether it was ended. The draft that is yet to be sent is waited for."""
     if row["status"] != EnrolmentStatus.ACTIVE:
         return False
-    status = LoanStatus(await repository.loan_status(uow, row["loan_id"]))
     reason = ends(status, row["next_process_date"], row["end_date"])
     if reason is None or (status not in ENDED_BY_LOAN and await repository.has_pending_draft(uow, row["id"])):
         return False
@@ -178,24 +182,20 @@ async def conclude(uow: UnitOfWork, row: RowMapping, *, tell: bool) -> bool:
     return True
 
 
-async def _move_on(uow: UnitOfWork, row: RowMapping, upcoming: date | None) -> None:
+async def _move_on(uow: UnitOfWork, loan: LockedLoan, row: Row, upcoming: date | None) -> None:
     """Wait for the period that goes out on `upcoming`, or end the enrolment when its loan has ended."""
-    ended = await _ended_by_loan(uow, row["loan_id"])
+    ended = ENDED_BY_LOAN.get(LoanStatus(loan.row["status"]))
     if ended:
         await autopay.complete(uow, row, ended)
         return
     await repository.change_enrolment(uow, row["id"], next_process_date=upcoming)
 
 
-async def _ended_by_loan(uow: UnitOfWork, loan_id: UUID) -> str | None:
-    return ENDED_BY_LOAN.get(LoanStatus(await repository.loan_status(uow, loan_id)))
-
-
-async def _plan(uow: UnitOfWork, row: RowMapping, business_date: date) -> Plan:
+async def _plan(uow: UnitOfWork, row: Row, business_date: date) -> Plan:
     status, upcoming = EnrolmentStatus(row["status"]), row["next_process_date"]
     process_at = None
     if status is EnrolmentStatus.ACTIVE and upcoming is not None:
-        tenant = await uow.one(select(tenants.c.mode, tenants.c.zone).where(tenants.c.id == uow.tenant_id), "tenant")
+        tenant = await uow.tenant()
         if tenant["mode"] == BusinessMode.LIVE:
             process_at = process_instant(upcoming, tenant["zone"], row["id"], row["process_time"])
     return Plan(
@@ -209,16 +209,16 @@ async def _plan(uow: UnitOfWork, row: RowMapping, business_date: date) -> Plan:
     )
 
 
-def _has_period(row: RowMapping) -> bool:
+def _has_period(row: Row) -> bool:
     """Whether an active enrolment has a period left to prepare."""
     upcoming, end = row["next_process_date"], row["end_date"]
     return upcoming is not None and (end is None or upcoming <= end)
 
 
-def _is_due(row: RowMapping, business_date: date) -> bool:
+def _is_due(row: Row, business_date: date) -> bool:
     active = row["status"] == EnrolmentStatus.ACTIVE
     return bool(active and _has_period(row) and row["next_process_date"] <= business_date)
 
 
-def _prepared(draft: RowMapping) -> PreparedDraft:
+def _prepared(draft: Row) -> PreparedDraft:
     return PreparedDraft(draft["id"], DraftStatus(draft["status"]), draft["amount"], draft["reason"])

@@ -6,16 +6,17 @@ import asyncio
 from dataclasses import replace
 from uuid import UUID
 
-from sqlalchemy.engine import RowMapping
-
 from domain.autopay import EnrolmentStatus
 from domain.drafting import PREVIEWED, Authorization, Outlook, preview, with_drafts
 from infra.calendar import bank_holidays
+from infra.db.pipeline import Row
 from infra.db.repositories import autopay as repository
+from infra.db.repositories.draft_basis import DraftBasis
 from infra.db.uow import UnitOfWork
 from services.authorizations import (
     amounts_of,
     authorization,
+    basis_of,
     cadence_of,
     first_period,
     prepared,
@@ -33,10 +34,9 @@ async def outlook(uow: UnitOfWork, enrolment_id: UUID, count: int = PREVIEWED) -
         return Outlook((), reason)
     loan = await load_loan(uow, row["loan_id"])
     as_of = await today(uow, loan)
-    rows = await repository.open_enrolments(uow, loan.id)
-    drafting = [await _authorization(uow, one) for one in rows if _why_none(one) is None]
-    active = [one for one in rows if one["status"] == EnrolmentStatus.ACTIVE]
-    known, ahead, holidays = await prospect(uow, loan), await prepared(uow, loan.id, active), bank_holidays()
+    basis = await basis_of(uow, loan.id)
+    drafting = [await _authorization(uow, one, basis) for one in basis.enrolments if _why_none(one) is None]
+    known, ahead, holidays = prospect(loan, basis), prepared(basis), bank_holidays()
 
     def look() -> Outlook:
         return preview(with_drafts(known, ahead, as_of, holidays), drafting, enrolment_id, as_of, holidays, count)
@@ -44,16 +44,16 @@ async def outlook(uow: UnitOfWork, enrolment_id: UUID, count: int = PREVIEWED) -
     return await asyncio.to_thread(look)
 
 
-async def _authorization(uow: UnitOfWork, row: RowMapping) -> Authorization:
+async def _authorization(uow: UnitOfWork, row: Row, basis: DraftBasis) -> Authorization:
     """What an enrolment authorizes; the next period of one that resumes by itself is the first one from that day on."""
-    found = await authorization(uow, row)
+    found = authorization(row, basis)
     if row["status"] == EnrolmentStatus.ACTIVE:
         return found
     upcoming = await first_period(uow, row["loan_id"], cadence_of(row), amounts_of(row), row["paused_until"])
     return replace(found, next_process_date=upcoming)
 
 
-def _why_none(row: RowMapping) -> str | None:
+def _why_none(row: Row) -> str | None:
     """Why an enrolment drafts nothing, whatever the loan owes; None when it does."""
     status = EnrolmentStatus(row["status"])
     if status is EnrolmentStatus.ACTIVE or (status is EnrolmentStatus.PAUSED and row["paused_until"] is not None):

@@ -15,6 +15,7 @@ from domain.autopay import DraftStatus, EnrolmentStatus
 from domain.drafting import Drafting
 from domain.errors import Refusal
 from domain.happenings import Happening
+from domain.loan import LoanStatus
 from domain.money import format_amount
 from domain.nacha import MAX_SEQUENCE, trace_number
 from domain.rails import CutoffProgress, CutoffStatus, RailKind
@@ -58,7 +59,8 @@ async def send_draft(uow: UnitOfWork, cutoff_id: UUID, draft_id: UUID) -> DraftS
         reason = f"the autopay is {row['status']}"
     if reason:
         await _keep_back(uow, loan, draft, reason, cutoff_id)
-    await drafts.conclude(uow, row, tell=True)
+    loan_status = LoanStatus(await autopay_repository.loan_status(uow, loan.id))  # by its payment it may have been paid off
+    await drafts.conclude(uow, row, loan_status, tell=True)
     return DraftStatus.NOT_DRAFTED if reason else DraftStatus.SENT
 
 

@@ -26,7 +26,9 @@ from infra.db.models.tenancy import audit_log, tenants
 from infra.db.pipeline import BIND, Asked, Change, Query, Row, Write, combined, run
 from infra.ids import new_id
 
-_BUSINESS_DATE: Final = Query(select(tenants.c.business_date).where(tenants.c.id == bindparam("tenant", type_=Uuid)))
+_TENANT: Final = Query(
+    select(tenants.c.mode, tenants.c.zone, tenants.c.business_date).where(tenants.c.id == bindparam("tenant", type_=Uuid))
+)
 
 
 class ActorKind(StrEnum):
@@ -71,6 +73,7 @@ class UnitOfWork:
     books: OpenBooks | None = None
     _connection: AsyncConnection | None = None
     _recorded_at: datetime | None = None
+    _tenant: Row | None = None
     _business_date: date | None = None
     _driver: Driver | None = None
     _bound: bool = False
@@ -218,11 +221,17 @@ class UnitOfWork:
     async def business_date(self) -> date:
         """The tenant's open business date (read once a transaction)."""
         if self._business_date is None:
-            (rows,) = await self.fetch(_BUSINESS_DATE(tenant=self.tenant_id))
+            self._business_date = (await self.tenant())["business_date"]
+        return self._business_date
+
+    async def tenant(self) -> Row:
+        """The tenant's `mode`, its `zone`, and its `business_date` (read once a transaction)."""
+        if self._tenant is None:
+            (rows,) = await self.fetch(_TENANT(tenant=self.tenant_id))
             if not rows:
                 raise NotFound("tenant")
-            self._business_date = rows[0]["business_date"]
-        return self._business_date
+            self._tenant = rows[0]
+        return self._tenant
 
     def hold(self, books: OpenBooks) -> None:
         """The books are held from now on: nobody changes where postings go until this transaction ends."""

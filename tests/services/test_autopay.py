@@ -225,6 +225,7 @@ async def test_in_live_mode_the_plan_says_the_hour(rows: Rows, loan: Borrowed) -
     enrolment_id = await enrol(rows, loan)
     async with rows.uow() as uow:
         sandbox = await drafts.plan(uow, enrolment_id)
+    async with rows.uow() as uow:
         await uow.execute(update(tenants).where(tenants.c.id == rows.tenant).values(mode="live"))
         live = await drafts.plan(uow, enrolment_id)
     assert (sandbox.due, sandbox.process_at) == (True, None)

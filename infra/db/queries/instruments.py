@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select
-from sqlalchemy.engine import RowMapping
 
 from domain.instruments import ach_refusal
 from infra.db.models.servicing import payment_instruments
@@ -36,7 +35,7 @@ def instrument(borrower_id: UUID, instrument_id: UUID) -> Select[Any]:
     return select(*SHOWN).where(*which)
 
 
-def ach_refusal_of(row: RowMapping) -> str | None:
+def ach_refusal_of(row: Mapping[Any, Any]) -> str | None:
     """Why an instrument, of which SHOWN was read, cannot be drafted over ACH; None when it can."""
     return ach_refusal(
         row["instrument_type"],

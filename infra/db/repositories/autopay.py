@@ -7,18 +7,18 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Uuid, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Date, Uuid, and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 
 from domain.autopay import OPEN, DraftStatus, EnrolmentKind, EnrolmentStatus
-from domain.flags import LoanFlag
-from domain.loan import SETTLED, InstalmentStatus
+from domain.errors import NotFound
+from domain.loan import SETTLED, InstalmentStatus, LoanStatus
 from domain.reversal import ReversalStep
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals
-from infra.db.models.servicing import instalments, loans, payments
-from infra.db.pipeline import Query
-from infra.db.queries import flags, processes
+from infra.db.models.servicing import instalments, loans
+from infra.db.pipeline import Asked, Query, Row, Update, Write
+from infra.db.queries import processes
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 
@@ -38,36 +38,51 @@ async def last_enrolment(uow: UnitOfWork, loan_id: UUID) -> RowMapping | None:
     return await uow.one_or_none(processes.latest_enrolment(loan_id))
 
 
-async def active_enrolments(uow: UnitOfWork, loan_id: UUID) -> Sequence[RowMapping]:
-    """All enrolments of a loan that draft, autopay and recurring payments, only looked at."""
-    table = autopay_enrolments
-    return await uow.all(select(table).where(table.c.loan_id == loan_id, table.c.status == str(EnrolmentStatus.ACTIVE)))
+_ONE: Final = select(autopay_enrolments).where(autopay_enrolments.c.id == bindparam("enrolment", type_=Uuid))
+_LOOKED_AT: Final = Query(_ONE)
+_LOCKED: Final = Query(_ONE.with_for_update())
+_LOAN_STATUS: Final = Query(
+    select(loans.c.status)
+    .join(autopay_enrolments, autopay_enrolments.c.loan_id == loans.c.id)
+    .where(autopay_enrolments.c.id == bindparam("enrolment", type_=Uuid))
+)
 
 
-async def open_enrolments(uow: UnitOfWork, loan_id: UUID) -> Sequence[RowMapping]:
-    """All enrolments of a loan that are not ended, autopay and recurring payments, only looked at."""
-    table = autopay_enrolments
-    return await uow.all(select(table).where(table.c.loan_id == loan_id, table.c.status.in_(_OPEN)))
+def one_locked(enrolment_id: UUID) -> Asked:
+    """One enrolment, locked. A loan's lock, where both are needed, is taken before."""
+    return _LOCKED(enrolment=enrolment_id)
 
 
-async def lock_enrolment(uow: UnitOfWork, enrolment_id: UUID) -> RowMapping:
+async def lock_enrolment(uow: UnitOfWork, enrolment_id: UUID) -> Row:
     """One enrolment, locked. Raises NotFound. A loan's lock, where both are needed, is taken before."""
-    table = autopay_enrolments
-    return await uow.one(select(table).where(table.c.id == enrolment_id).with_for_update(), "autopay enrolment")
+    (found,) = await uow.fetch(one_locked(enrolment_id))
+    return _the_one(found)
 
 
-async def enrolment(uow: UnitOfWork, enrolment_id: UUID) -> RowMapping:
+async def lock_with_loan_status(uow: UnitOfWork, enrolment_id: UUID) -> tuple[Row, LoanStatus]:
+    """One enrolment, locked, and its loan's status as stored. Raises NotFound."""
+    found, statuses = await uow.fetch(one_locked(enrolment_id), _LOAN_STATUS(enrolment=enrolment_id))
+    return _the_one(found), LoanStatus(_the_one(statuses)["status"])
+
+
+async def enrolment(uow: UnitOfWork, enrolment_id: UUID) -> Row:
     """One enrolment, only looked at. Raises NotFound."""
-    table = autopay_enrolments
-    return await uow.one(select(table).where(table.c.id == enrolment_id), "autopay enrolment")
+    (found,) = await uow.fetch(_LOOKED_AT(enrolment=enrolment_id))
+    return _the_one(found)
+
+
+def _the_one(found: Sequence[Row]) -> Row:
+    if not found:
+        raise NotFound("autopay enrolment")
+    return found[0]
 
 
 async def change_enrolment(uow: UnitOfWork, enrolment_id: UUID, **values: Any) -> None:
     """Set columns of an enrolment that is locked. What it was suspended for is forgotten with the suspension."""
-    table = autopay_enrolments
     if values.get("status", "suspended") != "suspended":
         values["suspended_for"] = None
-    await uow.execute(update(table).where(table.c.id == enrolment_id).values(updated_at=uow.recorded_at, **values))
+    values["updated_at"] = uow.recorded_at
+    uow.later(Update(autopay_enrolments, uow.tenant_id, enrolment_id, values))
 
 
 async def due_dates(uow: UnitOfWork, loan_id: UUID) -> list[tuple[date, bool]]:
@@ -97,31 +112,24 @@ async def drawing_on(uow: UnitOfWork, instrument_id: UUID, *, lock: bool = False
     return await uow.all(found.with_for_update() if lock else found)
 
 
-_PROMISED: Final = Query(
-    select(func.coalesce(func.sum(payments.c.amount), 0, type_=payments.c.amount.type).label("total")).where(
-        payments.c.loan_id == bindparam("loan", type_=Uuid), payments.c.status == "pending"
+_FIRST_ATTEMPT: Final = Query(
+    select(autopay_drafts).where(
+        autopay_drafts.c.enrolment_id == bindparam("enrolment", type_=Uuid),
+        autopay_drafts.c.process_date == bindparam("process_date", type_=Date),
+        autopay_drafts.c.attempt == 1,
     )
 )
 
 
-async def promised_and_flags(uow: UnitOfWork, loan_id: UUID) -> tuple[int, frozenset[LoanFlag]]:
-    """Minor units of payments promised for a loan and not applied to it yet (status pending), and its flags."""
-    sums, rows = await uow.fetch(_PROMISED(loan=loan_id), flags.FLAGS(loan=loan_id))
-    return int(sums[0]["total"]), flags.named(rows)
+def first_attempt(enrolment_id: UUID, process_date: date) -> Asked:
+    """The first attempt of a period, if there is one."""
+    return _FIRST_ATTEMPT(enrolment=enrolment_id, process_date=process_date)
 
 
-async def pending_drafts_of(uow: UnitOfWork, loan_id: UUID) -> Sequence[RowMapping]:
-    """The drafts of a loan that are prepared and not sent."""
-    table = autopay_drafts
-    return await uow.all(select(table).where(table.c.loan_id == loan_id, table.c.status == str(DraftStatus.PENDING)))
-
-
-async def draft_of_period(uow: UnitOfWork, enrolment_id: UUID, process_date: date) -> RowMapping | None:
+async def draft_of_period(uow: UnitOfWork, enrolment_id: UUID, process_date: date) -> Row | None:
     """The first attempt of a period."""
-    table = autopay_drafts
-    return await uow.one_or_none(
-        select(table).where(table.c.enrolment_id == enrolment_id, table.c.process_date == process_date, table.c.attempt == 1)
-    )
+    (found,) = await uow.fetch(first_attempt(enrolment_id, process_date))
+    return next(iter(found), None)
 
 
 async def draft(uow: UnitOfWork, draft_id: UUID, *, lock: bool = False) -> RowMapping:
@@ -137,14 +145,14 @@ async def has_pending_draft(uow: UnitOfWork, enrolment_id: UUID) -> bool:
     return bool((await uow.execute(select(waits))).scalar_one())
 
 
-async def attempts_of(uow: UnitOfWork, draft: RowMapping) -> Sequence[RowMapping]:
+async def attempts_of(uow: UnitOfWork, draft: Row) -> Sequence[RowMapping]:
     """A draft's period: all its attempts, in order."""
     table = autopay_drafts
     same = (table.c.enrolment_id == draft["enrolment_id"], table.c.process_date == draft["process_date"])
     return await uow.all(select(table).where(*same).order_by(table.c.attempt))
 
 
-async def insert_retry(uow: UnitOfWork, draft: RowMapping, send_on: date) -> None:
+async def insert_retry(uow: UnitOfWork, draft: Row, send_on: date) -> None:
     """Draft the same amount once more, from a business date on; when there is a next attempt already, it stays."""
     same = ("enrolment_id", "loan_id", "process_date", "apply_date", "amount", "payment_instrument_id")
     again = {name: draft[name] for name in same}
@@ -164,20 +172,12 @@ async def first_pending_draft(uow: UnitOfWork, enrolment_id: UUID) -> RowMapping
     return await uow.one_or_none(select(table).where(*which).order_by(table.c.process_date).limit(1).with_for_update())
 
 
-async def insert_draft(uow: UnitOfWork, **values: Any) -> None:
-    """A first attempt; when the period has one already, it stays."""
-    await uow.execute(
-        insert(autopay_drafts)
-        .values(
-            tenant_id=uow.tenant_id,
-            id=new_id(),
-            attempt=1,
-            created_at=uow.recorded_at,
-            updated_at=uow.recorded_at,
-            **values,
-        )
-        .on_conflict_do_nothing(index_elements=["tenant_id", "enrolment_id", "process_date", "attempt"])
-    )
+def insert_draft(uow: UnitOfWork, **values: Any) -> Row:
+    """The first attempt of a period that has none, of an enrolment that is locked. Returns its row."""
+    instants = {"created_at": uow.recorded_at, "updated_at": uow.recorded_at}
+    row = {"tenant_id": uow.tenant_id, "id": new_id(), "attempt": 1, **values, **instants}
+    uow.later(Write(autopay_drafts, [row]))
+    return row
 
 
 async def change_draft(uow: UnitOfWork, draft_id: UUID, **values: Any) -> None:
