@@ -16,14 +16,6 @@ FOREVER: Final = RetryPolicy(
 QUICK: Final = ActivityConfig(start_to_close_timeout=timedelta(seconds=10), retry_policy=FOREVER)
 """One transaction."""
 
-NOTICE: Final = ActivityConfig(
-    start_to_close_timeout=timedelta(seconds=30),
-    retry_policy=RetryPolicy(
-        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(hours=1), maximum_attempts=20
-    ),
-)
-"""A mail. A mail server that is away for some hours is waited for; what it refuses for ever is given up."""
-
 LOCAL: Final = LocalActivityConfig(start_to_close_timeout=timedelta(seconds=10), retry_policy=FOREVER)
 """One short transaction inside the workflow's own task: for steps of which there are many, a day each."""
 

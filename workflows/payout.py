@@ -63,7 +63,7 @@ class PayoutWorkflow:
         """The money is gone whether the mail arrives or not."""
         self._show("telling the borrower", "the mail server")
         try:
-            await workflow.execute_activity(contracts.tell_of_payout, self._payout, **options.NOTICE)
+            await workflow.execute_activity(contracts.tell_of_payout, self._payout, **options.MAIL)
         except ActivityError as error:
             kind = error.cause.type if isinstance(error.cause, ApplicationError) else type(error.cause).__name__
             workflow.logger.error("the borrower was not told: %s", kind)

@@ -101,7 +101,7 @@ async def test_a_mail_server_that_stays_away_does_not_keep_the_money(
     (row,) = await mailless.rows(tenant).all(select(payouts))
     assert (row["status"], row["told_at"]) == ("sent", None)
     history = await histories.keep("PayoutWorkflow.nobody_told", handle)
-    assert tries(history) == 20
+    assert tries(history) > 100  # for a day
 
 
 async def test_an_address_that_the_mail_server_refuses_is_tried_once(
