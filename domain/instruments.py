@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from domain.borrower import Check, check_routing_number, check_text, one_of
 from domain.errors import FieldError, InvalidInput, WrongState
+from domain.payment_file import Method
 
 YEARS_AHEAD: Final = 20
 """No card is issued for longer."""
@@ -221,6 +222,37 @@ def _expiry_errors(kept: Mapping[str, Any], today: date, *, new: bool) -> list[F
 def has_expired(month: int, year: int, today: date) -> bool:
     """Whether a card is past the last day of its month."""
     return today > date(year, month, monthrange(year, month)[1])
+
+
+_PAID_FROM: Final[Mapping[Method, tuple[InstrumentType, ...]]] = {
+    "ach": (InstrumentType.BANK_ACCOUNT,),
+    "wire": (InstrumentType.BANK_ACCOUNT,),
+    "check": (InstrumentType.BANK_ACCOUNT,),
+    "card": (InstrumentType.CARD,),
+    "cash": (),
+    "other": tuple(InstrumentType),
+}
+"""What the money of a payment method can have come from: a check is drawn on an account, cash on nothing."""
+
+
+def check_pays(method: Method | None, instrument_type: str | None, *, removed: bool) -> None:
+    """Refuse (InvalidInput at /payment_instrument_id) an instrument by which a new payment cannot have been made.
+
+    Arguments: `method` None is not known yet, in a preview. `instrument_type` None: the loan's borrower has no such
+        instrument. `removed`: they had it.
+    """
+    pointer = "/payment_instrument_id"
+    if instrument_type is None:
+        raise InvalidInput.at(pointer, "must be a payment instrument of the loan's borrower", code="unknown_instrument")
+    if removed:
+        message = "was removed: name another payment instrument of the loan's borrower, or leave it out"
+        raise InvalidInput.at(pointer, message, code="instrument_removed")
+    if method is None or instrument_type in _PAID_FROM[method]:
+        return
+    takes = " or ".join(_PAID_FROM[method]) or "no payment instrument"
+    others = ", ".join(name for name, kinds in _PAID_FROM.items() if instrument_type in kinds)
+    message = f"is a {instrument_type}, and {method} takes {takes}: leave it out, or pay by {others}"
+    raise InvalidInput.at(pointer, message, code="not_of_this_method")
 
 
 def ach_refusal(instrument_type: str, *, removed: bool, has_number: bool, has_token: bool, verification: str) -> str | None:

@@ -15,14 +15,15 @@ from uuid import UUID
 from domain.errors import Conflict, InvalidInput, NotFound, Refusal, WrongState
 from domain.events import PaymentReceived, PaymentSettled
 from domain.history import refusal_of
+from domain.instruments import check_pays
 from domain.money import format_amount
 from domain.payment_file import Method
 from domain.program import ExtraMoney
 from domain.replay import Preview, Replay, check_payment
 from domain.replay import preview as preview_payment
 from infra.db.pipeline import Row
+from infra.db.repositories import instruments, periods
 from infra.db.repositories import payments as repository
-from infra.db.repositories import periods
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services.replaying import (
@@ -135,7 +136,8 @@ async def record_many(uow: UnitOfWork, commands: Sequence[RecordPayment]) -> lis
             loan.remember()
             as_of = await today(uow, loan)
             effective_date = command.effective_date or as_of
-            await _check(uow, loan, command, effective_date, as_of)
+            _check_payment(loan, command.amount, effective_date, as_of)
+            await _check_instrument(uow, loan, command.payment_method, command.payment_instrument_id)
             new.append(_New(loan, _received(uow, command, effective_date, as_of), _digest(command), command.extra))
     if new:
         done |= await _add(uow, new)
@@ -196,13 +198,22 @@ def _row(uow: UnitOfWork, payment: PaymentRecord, digest: bytes) -> dict[str, An
     return {"tenant_id": uow.tenant_id, **{name: getattr(payment, name) for name in _COLUMNS}, "request_hash": digest}
 
 
-async def preview(uow: UnitOfWork, loan_id: UUID, amount: int, effective_date: date | None = None) -> Preview:
+async def preview(
+    uow: UnitOfWork,
+    loan_id: UUID,
+    amount: int,
+    effective_date: date | None = None,
+    *,
+    payment_method: Method | None = None,
+    payment_instrument_id: UUID | None = None,
+) -> Preview:
     """What `record` would do with `amount` (minor units): the allocation, and the loan's state after it. Writes nothing.
 
-    Refuses what `record` refuses, for the same reasons.
+    Refuses what `record` refuses, for the same reasons; an instrument for its type only where the method is given.
     """
     loan = await load_loan(uow, loan_id)
     as_of = await today(uow, loan)
+    await _check_instrument(uow, loan, payment_method, payment_instrument_id)
     return _preview(uow, loan, amount, effective_date or as_of, as_of)
 
 
@@ -217,6 +228,7 @@ async def preview_next(uow: UnitOfWork, loan: LockedLoan, command: RecordPayment
         return None
     as_of = await today(uow, loan)
     on = command.effective_date or as_of
+    await _check_instrument(uow, loan, command.payment_method, command.payment_instrument_id)
     seen = _preview(uow, loan, command.amount, on, as_of)
     name = f"previewed {loan.last_number + 1}"
     bodies = (PaymentReceived(command.amount, name), PaymentSettled(name))
@@ -324,13 +336,17 @@ def _digest(command: RecordPayment) -> bytes:
     return hashlib.sha256(json.dumps(sent).encode()).digest()
 
 
-async def _check(uow: UnitOfWork, loan: LockedLoan, command: RecordPayment, effective_date: date, as_of: date) -> None:
-    _check_payment(loan, command.amount, effective_date, as_of)
-    instrument = command.payment_instrument_id
-    if instrument is not None and await repository.instrument_owner(uow, instrument) != loan.row["borrower_id"]:
-        raise InvalidInput.at(
-            "/payment_instrument_id", "must be a payment instrument of the loan's borrower", code="unknown_instrument"
-        )
+async def _check_instrument(
+    uow: UnitOfWork, loan: LockedLoan, method: Method | None, payment_instrument_id: UUID | None
+) -> None:
+    """Refuse (InvalidInput) what domain.instruments.check_pays refuses of the instrument of a new payment."""
+    if payment_instrument_id is None:
+        return
+    row = await instruments.look_at(uow, payment_instrument_id)
+    if row is None or row["borrower_id"] != loan.row["borrower_id"]:
+        check_pays(method, None, removed=False)
+    else:
+        check_pays(method, row["instrument_type"], removed=row["removed_at"] is not None)
 
 
 def _check_payment(loan: LockedLoan, amount: int, effective_date: date, as_of: date) -> None:

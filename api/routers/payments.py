@@ -24,6 +24,7 @@ from api.schemas.payments import (
     PreviewRequest,
 )
 from api.schemas.payouts import Payout, payout_values
+from domain.payment_file import Method
 from domain.replay import Preview
 from infra.db.queries import loans as loan_queries
 from infra.db.queries import payments as queries
@@ -85,8 +86,13 @@ def _answer(recorded: service.PaymentRecord) -> Answer:
 @router.post("/loans/{loan_id}/payments/preview")
 async def preview_payment(loan_id: UUID, body: PreviewRequest, caller: LoanOfficer) -> PaymentPreview:
     """What recording this payment would do. Writes nothing."""
+    method: Method | None = None if body.payment_method is None else body.payment_method.value
+    instrument = body.payment_instrument_id
     async with caller.uow() as uow:
-        return _preview_out(body.amount, await service.preview(uow, loan_id, body.amount, body.effective_date))
+        seen = await service.preview(
+            uow, loan_id, body.amount, body.effective_date, payment_method=method, payment_instrument_id=instrument
+        )
+        return _preview_out(body.amount, seen)
 
 
 @router.get("/payments")

@@ -40,7 +40,11 @@ class PaymentRequest(Schema):
 
     amount: Amount = Field(gt=0, examples=["500.00"])
     payment_method: PaymentMethod = Field(examples=["ach"])
-    payment_instrument_id: UUID | None = Field(None, description="an instrument of the loan's borrower")
+    payment_instrument_id: UUID | None = Field(
+        None,
+        description="an instrument of the loan's borrower that the method takes: a bank account for ach, wire and check, a "
+        "card for card, either for other, none for cash",
+    )
     effective_date: Date | None = Field(None, description="when the money counts; default: the tenant's business date")
     external_id: ExternalId | None = Field(
         None,
@@ -52,6 +56,8 @@ class PaymentRequest(Schema):
 
 class PreviewRequest(Schema):
     amount: Amount = Field(gt=0, examples=["500.00"])
+    payment_method: PaymentMethod | None = Field(None, description="changes nothing but whether the instrument fits it")
+    payment_instrument_id: UUID | None = Field(None, description="an instrument of the loan's borrower")
     effective_date: Date | None = Field(None, description="default: the tenant's business date")
 
 

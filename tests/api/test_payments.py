@@ -14,6 +14,8 @@ from sqlalchemy import select
 from infra.db.models.servicing import journal_entries, loans, payments
 from services.payments import RecordPayment, record
 from tests.api.conftest import ApiClient, LoginAs
+from tests.api.lending import make_borrower, make_loan
+from tests.api.paying import CARD, WITH_NUMBER, add, path_of
 from tests.conftest import MakeTenant
 from tests.domain.loans import under
 from tests.services.lending import UowOf, active_loan, assert_consistent, counts, jump
@@ -265,3 +267,44 @@ class TestAccess:
     async def test_nobody_records_without_logging_in(self, client: ApiClient, uow_of: UowOf, tenant: UUID) -> None:
         loan_id = await active_loan(uow_of, tenant)
         assert (await client.post(path(loan_id), json=FIFTY)).status_code == 401
+
+
+class TestTheInstrumentFitsTheMethod:
+    async def test_recording_and_its_preview_refuse_alike(self, admin: ApiClient) -> None:
+        loan = await make_loan(admin)
+        own = path_of(loan["borrower_id"])
+        account, card = [(await add(admin, own, body))["id"] for body in (WITH_NUMBER, CARD)]
+        removed = (await add(admin, own, {**CARD, "account_number_last_four": "1881"}))["id"]
+        assert (await admin.delete(f"{own}/{removed}")).status_code == 204
+        theirs = (await add(admin, path_of(await make_borrower(admin)), CARD))["id"]
+        table = [
+            *(("ach", account, None), ("card", card, None), ("other", card, None), ("other", account, None)),
+            *((method, card, "not_of_this_method") for method in ("ach", "wire", "check", "cash")),
+            *((method, account, "not_of_this_method") for method in ("card", "cash")),
+            ("card", removed, "instrument_removed"),
+            ("card", theirs, "unknown_instrument"),
+        ]
+        where = path(UUID(loan["id"]))
+        for method, instrument, code in table:
+            body = {"amount": "1.00", "payment_method": method, "payment_instrument_id": instrument}
+            for answer in (await admin.post(f"{where}/preview", json=body), await admin.post(where, json=body)):
+                if code is None:
+                    assert answer.status_code in (200, 201), answer.text
+                    continue
+                problem = answer.json()
+                assert (answer.status_code, problem["code"]) == (422, code), (method, instrument)
+                assert [error["pointer"] for error in problem["errors"]] == ["/payment_instrument_id"]
+        assert len((await admin.get(where)).json()["items"]) == sum(code is None for _, _, code in table)
+
+    async def test_a_payment_by_an_instrument_that_was_removed_since_is_still_corrected(self, admin: ApiClient) -> None:
+        """It came by it, whatever became of it; and the same request is still the same payment."""
+        loan = await make_loan(admin)
+        own, where = path_of(loan["borrower_id"]), path(UUID(loan["id"]))
+        card = (await add(admin, own, CARD))["id"]
+        body = {"amount": "1.00", "payment_method": "card", "payment_instrument_id": card, "external_id": "C-1"}
+        paid = (await admin.post(where, json=body)).json()
+        assert (await admin.delete(f"{own}/{card}")).status_code == 204
+        again = await admin.post(where, json=body)
+        assert (again.status_code, again.json()["id"]) == (200, paid["id"])
+        reversed_ = await admin.post(f"/api/v1/payments/{paid['id']}/reverse", json={"reason": "entered twice"})
+        assert reversed_.status_code == 200, reversed_.text

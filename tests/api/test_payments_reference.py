@@ -204,7 +204,8 @@ async def test_reimbursement(given: Given) -> None:
 
 @pytest.mark.parametrize("method", ["ach", "wire", "check", "card", "cash", "other"])
 async def test_every_method(given: Given, method: str) -> None:
-    found = await recorded(given, payment_method=method, external_id=f"by {method}")
+    by = given.instrument_id if method in ("ach", "wire", "check", "other") else None  # it is a bank account
+    found = await recorded(given, payment_method=method, payment_instrument_id=by, external_id=f"by {method}")
     assert found["payment_method"] == method
     listed = (await given.officer.get("/api/v1/payments", params={"payment_method": method})).json()["items"]
     assert [item["id"] for item in listed] == [found["id"]]

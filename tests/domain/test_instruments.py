@@ -11,12 +11,14 @@ import pytest
 from domain.errors import InvalidInput, WrongState
 from domain.instruments import (
     Instrument,
+    InstrumentType,
     Verification,
     VerificationMethod,
     VerificationStatus,
     ach_refusal,
     check_change,
     check_instrument,
+    check_pays,
     has_expired,
     verify,
 )
@@ -266,3 +268,38 @@ def test_a_method_that_is_missing_or_does_not_fit_is_refused(
     with pytest.raises(InvalidInput) as refused:
         moved(before, target, method, **others)
     assert pointers(refused) == {"/method"}
+
+
+BANK_ACCOUNT, A_CARD = InstrumentType.BANK_ACCOUNT, InstrumentType.CARD
+
+
+@pytest.mark.parametrize(
+    ("method", "kinds"),
+    [
+        ("ach", {BANK_ACCOUNT}),
+        ("wire", {BANK_ACCOUNT}),
+        ("check", {BANK_ACCOUNT}),
+        ("card", {A_CARD}),
+        ("cash", set()),
+        ("other", {BANK_ACCOUNT, A_CARD}),
+        (None, {BANK_ACCOUNT, A_CARD}),
+    ],
+)
+def test_a_method_pays_by_the_instruments_that_it_can_come_from(method: Any, kinds: set[InstrumentType]) -> None:
+    """None: a preview that does not say by which method."""
+    for kind in InstrumentType:
+        if kind in kinds:
+            check_pays(method, kind, removed=False)
+            continue
+        with pytest.raises(InvalidInput) as refused:
+            check_pays(method, kind, removed=False)
+        assert (pointers(refused), refused.value.code) == ({"/payment_instrument_id"}, "not_of_this_method")
+        assert all(other in refused.value.detail for other in kinds), "what would be allowed"
+        assert "leave it out" in refused.value.detail
+
+
+def test_a_removed_or_unknown_instrument_pays_nothing() -> None:
+    for kind, removed, code in ((A_CARD, True, "instrument_removed"), (None, False, "unknown_instrument")):
+        with pytest.raises(InvalidInput) as refused:
+            check_pays("card", kind, removed=removed)
+        assert (pointers(refused), refused.value.code) == ({"/payment_instrument_id"}, code)

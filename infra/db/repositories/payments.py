@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, String, Uuid, any_, bindparam, select, update
 
 from domain.loan import Allocation
-from infra.db.models.servicing import payment_allocations, payment_instruments, payments
+from infra.db.models.servicing import payment_allocations, payments
 from infra.db.pipeline import Asked, Query, Row, Write
 from infra.db.repositories.loans import CacheKey, differences, sync
 from infra.db.uow import UnitOfWork
@@ -50,14 +50,6 @@ async def payments_by_external_id(uow: UnitOfWork, external_ids: Iterable[str]) 
     """The payments that have these external ids for ever."""
     (rows,) = await uow.fetch(payments_by_names(external_ids))
     return {row["external_id"]: row for row in rows}
-
-
-async def instrument_owner(uow: UnitOfWork, instrument_id: UUID) -> UUID | None:
-    """The borrower whose payment instrument this is, or None; one that was removed is nobody's."""
-    table = payment_instruments
-    statement = select(table.c.borrower_id).where(table.c.id == instrument_id, table.c.removed_at.is_(None))
-    row = await uow.one_or_none(statement)
-    return None if row is None else row["borrower_id"]
 
 
 def add_payments(uow: UnitOfWork, rows: list[dict[str, Any]]) -> None:
