@@ -6,10 +6,14 @@ decided and followed up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 
 from domain.errors import WrongState
+from domain.money import format_amount
 
 
 class ReversalStatus(StrEnum):
@@ -50,12 +54,47 @@ class NoticeOutcome(StrEnum):
     FAILED = "failed"
 
 
+_REVERSIBLE: Final = "completed"
 _WAITS_FOR: Final = {ReversalStep.APPROVAL: "a second person", ReversalStep.DONE: "nobody"}
 
 
 def waiting_on(step: ReversalStep) -> str:
     """Who must do something next."""
     return _WAITS_FOR.get(step, "a worker")
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """An approved refund of a payment: `amount` in minor units; `taken`: the rail has it, so it is cancelled no more."""
+
+    id: UUID
+    amount: int
+    taken: bool
+
+
+def check_reversible(status: str, refunds: Sequence[GivenBack]) -> None:
+    """Refuse (WrongState) the reversal of a payment that is not completed, or (code `payment_refunded`) of which `refunds`
+    gave a part back.
+
+    A reversal takes the whole payment back as if it had never come. With a refund of it more would go out than came in, out
+    of what other payments left unapplied; who means it cancels the refund. What a bank takes back all the same is there to
+    be owed again (a chargeback), or is a return, which nobody is asked about.
+    """
+    if status != _REVERSIBLE:
+        detail = f"The payment is {status}: only a completed payment is reversed."
+        raise WrongState(detail, state=status, allowed=[_REVERSIBLE])
+    if not refunds:
+        return
+    given = ", ".join(f"refund {each.id} of {format_amount(each.amount)}" for each in refunds)
+    allowed, how = "cancel the refund", "Cancel what was refunded before the rail has it"
+    if any(each.taken for each in refunds):
+        allowed, how = "chargeback", "What its bank takes back nevertheless is recorded as a chargeback, which is owed again"
+    raise WrongState(
+        f"A part of the payment was given back ({given}), so taking back all of it would take more than came in. {how}.",
+        state=status,
+        allowed=[allowed],
+        code="payment_refunded",
+    )
 
 
 def check_decidable(status: ReversalStatus) -> None:

@@ -32,6 +32,7 @@ from domain.loan import state_hash
 from domain.payouts import PayoutStatus
 from domain.replay import check_effective_date, replay
 from domain.restatement import CorrectionKind, Restatement
+from domain.reversal import GivenBack, check_reversible
 from infra.db.pipeline import Row
 from infra.db.repositories import payments as repository
 from infra.db.repositories import payouts
@@ -240,15 +241,11 @@ async def _plan_backdate(uow: UnitOfWork, payment: Row, loan: LockedLoan, effect
 async def plan_reverse(uow: UnitOfWork, payment: Row, loan: LockedLoan, *, assess_nsf_fee: bool) -> Planned:
     """What `reverse` adds to the history of a loan that was read already. Writes nothing.
 
-    Raises WrongState unless the payment is completed, and (naming the event) when a later event would become impossible;
-    InvalidInput at /assess_nsf_fee when the program has no such fee.
+    Raises WrongState unless the payment is completed and nothing of it was refunded (domain.reversal.check_reversible), and
+    (naming the event) when a later event would become impossible; InvalidInput at /assess_nsf_fee when the program has no
+    such fee.
     """
-    if payment["status"] != "completed":
-        raise WrongState(
-            f"The payment is {payment['status']}: only a completed payment is reversed.",
-            state=payment["status"],
-            allowed=["completed"],
-        )
+    check_reversible(payment["status"], await _given_back(uow, payment))
     received, _ = events_of_payment(loan, payment["id"])
     amendments = [Amendment(None, received.effective_date, received)]
     if assess_nsf_fee:
@@ -257,6 +254,11 @@ async def plan_reverse(uow: UnitOfWork, payment: Row, loan: LockedLoan, *, asses
             raise InvalidInput.at("/assess_nsf_fee", "must be false: the loan's program has no NSF fee", code="no_nsf_fee")
         amendments.append(Amendment(FeeCharged(str(payment["id"]), ChargedFee.NSF, fee), await today(uow, loan)))
     return await plan_amendments(uow, loan, amendments)
+
+
+async def _given_back(uow: UnitOfWork, payment: Row) -> list[GivenBack]:
+    rows = await payouts.standing_refunds_of(uow, payment["id"]) if payment["refunded_amount"] else []
+    return [GivenBack(row["id"], row["amount"], row["goes_out_on"] is not None) for row in rows]
 
 
 async def _plan_void(uow: UnitOfWork, loan: LockedLoan, record: Record) -> Planned:

@@ -35,7 +35,9 @@ async def reverse_payment(payment_id: UUID, body: ReverseRequest, request: Reque
     """Take a completed payment back as if it had never been made: interest, fees and delinquency follow at once, autopay,
     archived days and the borrower's letter by a process.
 
-    Above the lender's approval limit it answers 202, nothing is posted, and a second person decides.
+    A payment of which a part was refunded is refused, with the refunds: cancel them, or record what the bank takes back
+    nevertheless as a chargeback. Above the lender's approval limit it answers 202, nothing is posted, and a second person
+    decides.
     """
 
     async def action(uow: UnitOfWork) -> Answer:

@@ -116,7 +116,7 @@ class TestRefund:
         await ask(one, payment_id, 60_00)
         async with one() as uow:
             before = await counts(uow)
-            with pytest.raises(WrongState, match=r"Event 4 \(refunded of 2020-10-09\)"):
+            with pytest.raises(WrongState, match=r"given back .* would take more than came in"):
                 await reverse(uow, payment_id, "nsf")
             for attempt in (void_event(uow, loan_id, 4, "x"), preview_void_event(uow, loan_id, 4)):
                 with pytest.raises(WrongState, match="is part of payout") as refused:

@@ -44,11 +44,15 @@ async def promised(uow: UnitOfWork, loan_id: UUID, but: UUID | None = None) -> i
     return await _sum(uow, and_(payouts.c.loan_id == loan_id, payouts.c.override.is_(False)), but)
 
 
+async def standing_refunds_of(uow: UnitOfWork, payment_id: UUID) -> Sequence[RowMapping]:
+    """A payment's approved refunds, sent or not, in the order in which they were asked for."""
+    given = payouts.c.status.in_([str(PayoutStatus.APPROVED), str(PayoutStatus.SENT)])
+    return await uow.all(select(payouts).where(payouts.c.payment_id == payment_id, given).order_by(payouts.c.id))
+
+
 async def refunds_of(uow: UnitOfWork, payment_id: UUID) -> set[str]:
     """The names that the events of a payment's approved refunds carry."""
-    given = payouts.c.status.in_([str(PayoutStatus.APPROVED), str(PayoutStatus.SENT)])
-    rows = await uow.all(select(payouts.c.id).where(payouts.c.payment_id == payment_id, given))
-    return {str(row["id"]) for row in rows}
+    return {str(row["id"]) for row in await standing_refunds_of(uow, payment_id)}
 
 
 async def overriding_refunds_of(uow: UnitOfWork, payment_id: UUID) -> set[str]:
