@@ -118,15 +118,13 @@ async def preview_backdate(uow: UnitOfWork, payment_id: UUID, effective_date: da
 
 
 async def reverse(
-    uow: UnitOfWork, payment: Row, loan: LockedLoan, reason: str, *, assess_nsf_fee: bool, followed_up_as: UUID
+    uow: UnitOfWork, payment: Row, loan: LockedLoan, plan: Planned, reason: str, *, followed_up_as: UUID
 ) -> Corrected:
-    """Take a completed payment back as if it had never been made; its status is `reversed` from then on.
+    """Take a payment back as if it had never been made; its status is `reversed` from then on.
 
-    It was read under the lock of its loan, which has the new events afterwards. `assess_nsf_fee` charges the program's fee
-    for it on the business date. `followed_up_as`: the id of its process (services/reversals.py). Raises what `plan_reverse`
-    raises.
+    `plan`: what `plan_reverse` said of it in this transaction, under the lock of its loan, which has the new events
+    afterwards. `followed_up_as`: the id of its process (services/reversals.py).
     """
-    plan = await plan_reverse(uow, payment, loan, assess_nsf_fee=assess_nsf_fee)
     kind, name = CorrectionKind.REVERSAL, followed_up_as
     corrected = await carry_out(uow, loan, plan, kind, reason, payment_id=payment["id"], followed_up_as=name)
     await repository.set_reversed(uow, payment["id"])
@@ -239,7 +237,8 @@ async def _plan_backdate(uow: UnitOfWork, payment: Row, loan: LockedLoan, effect
 
 
 async def plan_reverse(uow: UnitOfWork, payment: Row, loan: LockedLoan, *, assess_nsf_fee: bool) -> Planned:
-    """What `reverse` adds to the history of a loan that was read already. Writes nothing.
+    """What `reverse` adds to the history of a loan that was read already. Writes nothing. `assess_nsf_fee` charges the
+    program's fee for it on the business date.
 
     Raises WrongState unless the payment is completed and nothing of it was refunded (domain.reversal.check_reversible), and
     (naming the event) when a later event would become impossible; InvalidInput at /assess_nsf_fee when the program has no

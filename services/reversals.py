@@ -71,11 +71,11 @@ async def request(uow: UnitOfWork, payment_id: UUID, reason: str, *, assess_nsf_
     """Ask for a completed payment to be reversed; its process starts after commit.
 
     Up to the tenant's approval limit the payment is reversed at once. Above it nothing is posted until `approve`.
-    Raises NotFound, what `corrections.reverse` raises, and WrongState (code reversal_pending) while a reversal waits for
-    approval.
+    Raises NotFound, what `corrections.plan_reverse` raises, and WrongState (code reversal_pending) while a reversal waits
+    for approval.
     """
     payment, loan = await corrections.payment_of_loan(uow, payment_id, lock=True)
-    _, approval_needed = await _promise(uow, payment, loan, assess_nsf_fee)
+    plan, approval_needed = await _promise(uow, payment, loan, assess_nsf_fee)
     reversal_id = new_id()
     await uow.add(
         payment_reversals,
@@ -98,7 +98,7 @@ async def request(uow: UnitOfWork, payment_id: UUID, reason: str, *, assess_nsf_
     await uow.audit("payment_reversal.requested", "payment_reversal", reversal_id, after=after, reason=reason)
     corrected = None
     if not approval_needed:
-        corrected = await _apply(uow, await repository.reversal(uow, reversal_id), payment, loan)
+        corrected = await _apply(uow, await repository.reversal(uow, reversal_id), payment, loan, plan)
     await start(uow, reversal_id, loan.id, corrected)
     return Reversal(reversal_id, corrected)
 
@@ -114,7 +114,7 @@ async def approve(uow: UnitOfWork, payment_id: UUID, reason: str | None = None) 
     """Agree, as the second person: the payment is reversed in this transaction, and the process goes on.
 
     Raises NotFound; WrongState naming the status of a reversal that is decided already, or the state the payment has come
-    to meanwhile; Forbidden for whoever asked for it; and what `corrections.reverse` raises.
+    to meanwhile; Forbidden for whoever asked for it; and what `corrections.plan_reverse` raises.
     """
     row, payment, loan = await _to_decide(uow, payment_id)
     if payment["status"] != "completed":
@@ -125,7 +125,8 @@ async def approve(uow: UnitOfWork, payment_id: UUID, reason: str | None = None) 
             allowed=["reject"],
             code="payment_changed",
         )
-    corrected = await _apply(uow, row, payment, loan, decided_by=uow.actor.id, decision_reason=reason)
+    plan = await corrections.plan_reverse(uow, payment, loan, assess_nsf_fee=row["assess_nsf_fee"])
+    corrected = await _apply(uow, row, payment, loan, plan, decided_by=uow.actor.id, decision_reason=reason)
     await _audit_decision(uow, row, "approved", ReversalStatus.APPLIED, reason)
     await tell(uow, row["id"])
     return Reversal(row["id"], corrected)
@@ -245,12 +246,12 @@ async def _promise(
     return plan, needs_second_person(payment["amount"], await approval_limit(uow))
 
 
-async def _apply(uow: UnitOfWork, row: Row, payment: Row, loan: LockedLoan, **decision: Any) -> Corrected:
-    """Reverse the payment, all of it in this transaction, and make the rest the workflow's."""
+async def _apply(
+    uow: UnitOfWork, row: Row, payment: Row, loan: LockedLoan, plan: corrections.Planned, **decision: Any
+) -> Corrected:
+    """Reverse the payment as planned, all of it in this transaction, and make the rest the workflow's."""
     fee = loan.terms.program.nsf_fee if row["assess_nsf_fee"] else None
-    corrected = await corrections.reverse(
-        uow, payment, loan, row["reason"], assess_nsf_fee=row["assess_nsf_fee"], followed_up_as=row["id"]
-    )
+    corrected = await corrections.reverse(uow, payment, loan, plan, row["reason"], followed_up_as=row["id"])
     before, after = corrected.correction.before.status, corrected.correction.after.status
     if decision:
         decision["decided_at"] = uow.recorded_at

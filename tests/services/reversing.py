@@ -48,4 +48,5 @@ async def preview_reverse(uow: UnitOfWork, payment_id: UUID, **options: Any) -> 
 async def reverse_past_its_approval(uow: UnitOfWork, payment_id: UUID, reason: str) -> None:
     """Reverse a payment while a reversal of it waits for a second person."""
     payment, loan = await corrections.payment_of_loan(uow, payment_id, lock=True)
-    await corrections.reverse(uow, payment, loan, reason, assess_nsf_fee=False, followed_up_as=new_id())
+    plan = await corrections.plan_reverse(uow, payment, loan, assess_nsf_fee=False)
+    await corrections.reverse(uow, payment, loan, plan, reason, followed_up_as=new_id())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
@@ -19,7 +20,8 @@ from infra.db.models.tenancy import audit_log, tenants
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services import corrections, reversals
-from services.replaying import apply_event, lock_loan
+from services.corrections import Planned, plan_amendments
+from services.replaying import Amendment, LockedLoan, apply_event, lock_loan
 from tests.domain.loans import under
 from tests.services.lending import UowOf, accounts_of, active_loan, assert_consistent, counts, jump, loan_row, pay
 from tests.services.reversing import OFFICER, SECOND, UowBy, asked, reverse_past_its_approval, row_of
@@ -64,6 +66,21 @@ class TestWithinTheLimit:
             await assert_consistent(uow, loan_id)
         async with uow_by(OFFICER) as uow:
             assert await counts(uow) == before, "all of it, or nothing"
+
+    async def test_the_loan_is_replayed_without_the_payment_once(
+        self, uow_of: UowOf, uow_by: UowBy, tenant: UUID, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The plan by which the limit is looked at is the one that is carried out: the loan's lock is held in between."""
+        paid = await pay(uow_of, tenant, await active_loan(uow_of, tenant), LIMIT)
+        planned = []
+
+        async def plan(uow: UnitOfWork, loan: LockedLoan, amendments: Sequence[Amendment]) -> Planned:
+            planned.append(amendments)
+            return await plan_amendments(uow, loan, amendments)
+
+        monkeypatch.setattr(corrections, "plan_amendments", plan)
+        assert (await asked(uow_by, paid.id)).corrected is not None
+        assert len(planned) == 1
 
     async def test_two_at_once_reverse_once(self, uow_of: UowOf, uow_by: UowBy, tenant: UUID) -> None:
         loan_id = await active_loan(uow_of, tenant, under(nsf_fee=25_00))
