@@ -6,6 +6,7 @@ When it drafts is in domain/cadence.py, how much in domain/draft_amounts.py, the
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -100,6 +101,33 @@ def process_instant(process_date: date, zone: str, key: UUID, at: time | None = 
     share = int.from_bytes(hashlib.sha256(key.bytes).digest()[:4], "big") / 2**32
     local = datetime.combine(process_date, time(PROCESS_HOUR), ZoneInfo(zone)) + SPREAD * share
     return local.astimezone(UTC)
+
+
+SKIPPED: Final = "skipped: "
+"""How the reason of a draft begins that people left out."""
+
+
+def to_skip(named: date | None, upcoming: date | None, skipped: Sequence[date]) -> tuple[date, bool]:
+    """The process date of the draft that a wish to skip the next one leaves out, and whether it was left out before.
+
+    Who does not name a date means the next draft by the calendar, and no other while that one is skipped: a second click,
+    or a colleague's, leaves out nothing more until its day has passed.
+
+    Arguments: `named`: the process date that the wish names. `upcoming`: of the next draft that is not left out (None: none
+        is to come). `skipped`: of those that were left out, whose day has not passed or which are `named`; ascending.
+    Raises: InvalidInput at /process_date (code `not_the_next_draft`) for another date than that of the next draft;
+        WrongState when no draft is to come.
+    """
+    if named is not None and named in skipped:
+        return named, True
+    if named is None and skipped and (upcoming is None or skipped[0] <= upcoming):
+        return skipped[0], True
+    if upcoming is None:
+        raise WrongState("No draft is to come that could be skipped.", state="none to come", code="autopay_wrong_state")
+    if named not in (None, upcoming):
+        message = f"must be {upcoming}, the process date of the next draft, or be left out"
+        raise InvalidInput.at("/process_date", message, code="not_the_next_draft")
+    return upcoming, False
 
 
 @dataclass(frozen=True, slots=True)

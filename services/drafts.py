@@ -6,12 +6,20 @@ Locks are taken in one order: loan, enrolment, draft, cutoff.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
 from domain import drafting
-from domain.autopay import DraftStatus, EnrolmentStatus, Plan, PreparedDraft, process_instant
+from domain.autopay import (
+    SKIPPED,
+    DraftStatus,
+    EnrolmentStatus,
+    Plan,
+    PreparedDraft,
+    process_instant,
+    to_skip,
+)
 from domain.drafting import ENDED_BY_LOAN, Drafting, ends
 from domain.errors import WrongState
 from domain.happenings import Happening
@@ -27,6 +35,15 @@ from infra.settings import BusinessMode
 from services import autopay, cutoffs, outbox
 from services.authorizations import authorization, basis_of, prospect_for
 from services.replaying import LockedLoan, lock_loan, read_loans, today
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A draft that was left out, by its process date. `before`: it was already, and nothing has changed."""
+
+    enrolment_id: UUID
+    process_date: date
+    before: bool
 
 
 async def plan(uow: UnitOfWork, enrolment_id: UUID) -> Plan:
@@ -88,11 +105,12 @@ async def prepare_draft(uow: UnitOfWork, enrolment_id: UUID, process_date: date)
     return _prepared(draft)
 
 
-async def skip_next(uow: UnitOfWork, loan_id: UUID, reason: str) -> UUID:
+async def skip_next(uow: UnitOfWork, loan_id: UUID, reason: str, named: date | None = None) -> Skipped:
     """Leave out the next draft of the loan's autopay, also one that is prepared and not sent; the period after it stays.
-    Returns the enrolment.
 
-    Raises NotFound when the loan has no open autopay; WrongState unless it is active, or when no draft is to come.
+    `named`: its process date. Without it a second wish leaves out nothing more while the day of the draft that was skipped
+    has not passed; see domain.autopay.to_skip. Raises NotFound when the loan has no open autopay; WrongState unless it
+    is active, or when no draft is to come; InvalidInput at /process_date for another date than the next one.
     """
     loan = await lock_loan(uow, loan_id)
     row = await autopay.locked_open(uow, loan_id)
@@ -103,19 +121,32 @@ async def skip_next(uow: UnitOfWork, loan_id: UUID, reason: str) -> UUID:
             allowed=[str(EnrolmentStatus.ACTIVE)],
             code="autopay_wrong_state",
         )
-    said = f"skipped: {reason}"
     draft = await repository.first_pending_draft(uow, row["id"])
+    upcoming = draft["process_date"] if draft is not None else row["next_process_date"] if _has_period(row) else None
+    business_date = await uow.business_date()
+    skipped = await repository.skipped_drafts(uow, row["id"], business_date, named)
+    process_date, before = to_skip(named, upcoming, skipped)
+    if before:
+        return Skipped(row["id"], process_date, before)
+    said = (SKIPPED + reason)[:200]
     if draft is not None:
-        await repository.change_draft(uow, draft["id"], status=str(DraftStatus.NOT_DRAFTED), amount=0, reason=said[:200])
-        await tell_not_drafted(uow, loan, draft, said)
-        await autopay.note_skipped(uow, row, draft["process_date"], reason)
-        return await autopay.tell_workflow(uow, row)
-    process_date = row["next_process_date"]
-    if not _has_period(row):
-        raise WrongState("No draft is to come that could be skipped.", state="none to come", code="autopay_wrong_state")
-    basis = await basis_of(uow, loan_id, row["id"])
+        on = max(business_date, draft["send_on"] or business_date)  # no longer than its day it stands for the next one
+        values = {"status": str(DraftStatus.NOT_DRAFTED), "amount": 0, "reason": said, "send_on": on}
+        await repository.change_draft(uow, draft["id"], **values)
+    else:
+        draft = await _leave_out(uow, loan, row, process_date, said)
+    await tell_not_drafted(uow, loan, draft, said)
+    await autopay.note_skipped(uow, row, process_date, reason)
+    await autopay.tell_workflow(uow, row)
+    return Skipped(row["id"], process_date, before)
+
+
+async def _leave_out(uow: UnitOfWork, loan: LockedLoan, row: Row, process_date: date, said: str) -> Row:
+    """The draft, not drafted, of a period that is not prepared; the enrolment waits for the period after it."""
+    basis = await basis_of(uow, loan.id, row["id"])
     decided, upcoming = await _decide_period(uow, loan, basis, row, process_date, skipped=True)
-    skipped = await repository.draft_of_period(uow, row["id"], process_date) or repository.insert_draft(
+    await _move_on(uow, loan, row, upcoming)
+    return await repository.draft_of_period(uow, row["id"], process_date) or repository.insert_draft(
         uow,
         enrolment_id=row["id"],
         loan_id=loan.id,
@@ -124,12 +155,9 @@ async def skip_next(uow: UnitOfWork, loan_id: UUID, reason: str) -> UUID:
         amount=0,
         payment_instrument_id=None,
         status=str(DraftStatus.NOT_DRAFTED),
-        reason=said[:200],
+        reason=said,
+        send_on=await uow.business_date(),
     )
-    await tell_not_drafted(uow, loan, skipped, said)
-    await autopay.note_skipped(uow, row, process_date, reason)
-    await _move_on(uow, loan, row, upcoming)
-    return await autopay.tell_workflow(uow, row)
 
 
 async def decide_draft(uow: UnitOfWork, loan: LockedLoan, row: Row, process_date: date) -> Drafting:

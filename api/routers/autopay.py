@@ -15,6 +15,7 @@ from api.schemas.autopay import (
     AutopayChange,
     AutopayPreview,
     AutopayProcess,
+    AutopayProcessSkipped,
     AutopayRequest,
     AutopayWorkflowState,
     PauseRequest,
@@ -91,10 +92,26 @@ async def resume(loan_id: UUID, request: Request, caller: LoanOfficer) -> Respon
     return await _change(request, caller, lambda uow: autopay.resume(uow, loan_id))
 
 
-@router.post("/skip-next", response_model=AutopayProcess)
+@router.post("/skip-next", response_model=AutopayProcessSkipped)
 async def skip_next(loan_id: UUID, request: Request, caller: LoanOfficer, body: SkipRequest = SkipRequest()) -> Response:
-    """Leave out the next draft, also one that is prepared and not sent. The period after it stays."""
-    return await _change(request, caller, lambda uow: drafts.skip_next(uow, loan_id, body.reason))
+    """Leave out the next draft, also one that is prepared and not sent. The period after it stays.
+
+    Sent again it changes nothing (`skipped_before`): without a `process_date` it is about the draft whose day comes next,
+    and about no later one before that day has passed. To skip the one after it as well, name its `process_date`. A date
+    that is not the next one's is refused with the next one.
+    """
+
+    async def run(uow: UnitOfWork) -> AutopayProcessSkipped:
+        skipped = await drafts.skip_next(uow, loan_id, body.reason, body.process_date)
+        found = await _view(uow, request.app.state.temporal, skipped.enrolment_id)
+        return AutopayProcessSkipped(**dict(found), **skipped_values(skipped))
+
+    return await execute(request, caller, run, status=200)
+
+
+def skipped_values(skipped: drafts.Skipped) -> dict[str, Any]:
+    """The fields that say what was left out."""
+    return {"skipped_process_date": skipped.process_date, "skipped_before": skipped.before}
 
 
 async def apply_change(uow: UnitOfWork, loan_id: UUID, body: AutopayChange) -> UUID:

@@ -102,8 +102,18 @@ class PauseRequest(Schema):
     paused_until: Date | None = Field(None, description="the business date it resumes on by itself; default: until resumed")
 
 
-class SkipRequest(Schema):
-    """Why the next draft is left out."""
+class OwnSkipRequest(Schema):
+    """Which draft is left out."""
+
+    process_date: Date | None = Field(
+        None,
+        description="the process date of the draft to skip, which must be the next one (`next_process_date`) or one that "
+        "was skipped before; default: the next one, and no other while the one that was skipped is still to come",
+    )
+
+
+class SkipRequest(OwnSkipRequest):
+    """Which draft is left out, and why."""
 
     reason: Reason = "by staff"
 
@@ -229,6 +239,21 @@ class AutopayProcess(Autopay):
     status_url: str
     ui_url: str | None = Field(description="the workflow in Temporal's UI")
     workflow: AutopayWorkflowState | None = Field(None, description="null when Temporal or its worker does not answer")
+
+
+class SkippedOf(Schema):
+    """What a skip has left out. The next draft is `next_process_date`."""
+
+    skipped_process_date: Date
+    skipped_before: bool = Field(description="true: it was skipped already, and this request has changed nothing")
+
+
+class AutopaySkipped(Autopay, SkippedOf):
+    """The enrolment after a draft was skipped."""
+
+
+class AutopayProcessSkipped(AutopayProcess, SkippedOf):
+    """For staff: the enrolment after a draft was skipped."""
 
 
 Accounts = Mapping[UUID, str]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -9,11 +11,14 @@ import pytest
 from sqlalchemy import select
 
 from domain.ach_returns import SUSPENDING, Action
+from infra.db.models.processes import workflow_intents
 from infra.db.models.tenancy import audit_log
 from infra.db.repositories import autopay as repository
 from infra.ids import new_id
 from services import suspensions
 from tests.api.conftest import ApiClient, LoginAs
+from tests.api.lending import pointers
+from tests.services.lending import UowOf, open_dates
 from tests.workflows.platform import ACCOUNT, VAULT, Borrowed, Rows
 
 
@@ -291,10 +296,43 @@ async def test_the_next_draft_can_be_skipped_and_the_one_after_it_stays(
         said,
     )
     assert skipped["next_draft"]["amount"] == "624.94"  # with what is past due by then, and its late fee
-    again = (await client.post(f"{url}/skip-next")).json()
-    assert (again["next_process_date"], again["next_draft"], len(again["drafts"])) == (None, None, 2)
-    none = await client.post(f"{url}/skip-next")
+    assert (skipped["skipped_process_date"], skipped["skipped_before"]) == ("2020-10-09", False)
+    last = (await client.post(f"{url}/skip-next", json={"process_date": "2020-11-09"})).json()
+    assert (last["skipped_process_date"], last["skipped_before"]) == ("2020-11-09", False)
+    assert (last["next_process_date"], last["next_draft"], len(last["drafts"])) == (None, None, 2)
+    none = await client.post(f"{url}/skip-next", json={"process_date": "2020-12-09"})
     assert (none.status_code, none.json()["code"]) == (409, "autopay_wrong_state")
+
+
+@pytest.mark.parametrize("portal", [False, True])
+async def test_skipping_again_skips_nothing_more_until_that_day_has_passed(
+    loan_officer: ApiClient, own: ApiClient, borrowed: Borrowed, rows: Rows, uow_of: UowOf, portal: bool
+) -> None:
+    """A double click, or a colleague who was asked the same: who means the draft after it says its date."""
+    client, url = own if portal else loan_officer, url_of(borrowed, portal=portal)
+    await client.post(url, json=terms(borrowed))
+    answers = [answer.json() for answer in await asyncio.gather(*(client.post(f"{url}/skip-next") for _ in range(4)))]
+    assert {(each["skipped_process_date"], each["next_process_date"]) for each in answers} == {("2020-10-09", "2020-11-09")}
+    assert sorted(each["skipped_before"] for each in answers) == [False, True, True, True]
+    assert [len(each["drafts"]) for each in answers] == [1, 1, 1, 1]
+    async with rows.uow() as uow:
+        changed = select(workflow_intents.c.id).where(workflow_intents.c.action == "signal")
+        assert len(await uow.all(changed)) == 1, "the workflow is told of one skip"
+
+    wrong = await client.post(f"{url}/skip-next", json={"process_date": "2020-12-09"})
+    assert (wrong.status_code, pointers(wrong), wrong.json()["code"]) == (422, {"/process_date"}, "not_the_next_draft")
+    assert "2020-11-09" in wrong.json()["detail"]
+    for before in (False, True):
+        named = (await client.post(f"{url}/skip-next", json={"process_date": "2020-11-09"})).json()
+        assert (named["skipped_process_date"], named["skipped_before"]) == ("2020-11-09", before)
+        assert (named["next_process_date"], len(named["drafts"])) == ("2020-12-09", 2)
+
+    await open_dates(uow_of, loan_officer.tenant_id, date(2020, 11, 9))
+    on_its_day = (await client.post(f"{url}/skip-next")).json()
+    assert (on_its_day["skipped_process_date"], on_its_day["skipped_before"]) == ("2020-11-09", True)
+    await open_dates(uow_of, loan_officer.tenant_id, date(2020, 11, 10))
+    passed = (await client.post(f"{url}/skip-next")).json()
+    assert (passed["skipped_process_date"], passed["skipped_before"]) == ("2020-12-09", False)
 
 
 async def test_a_paused_autopay_has_nothing_to_skip(loan_officer: ApiClient, borrowed: Borrowed) -> None:

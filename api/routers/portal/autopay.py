@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from api.commands import execute
 from api.deps import BorrowerUser, Caller
 from api.routers import autopay as shared
-from api.schemas.autopay import Autopay, AutopayChange, AutopayPreview, AutopayRequest
+from api.schemas.autopay import Autopay, AutopayChange, AutopayPreview, AutopayRequest, AutopaySkipped, OwnSkipRequest
 from infra.db.queries import loans as loan_queries
 from infra.db.uow import UnitOfWork
 from services import autopay, drafts
@@ -47,10 +47,23 @@ async def change(loan_id: UUID, body: AutopayChange, request: Request, caller: B
     return await _change(request, caller, loan_id, lambda uow: shared.apply_change(uow, loan_id, body))
 
 
-@router.post("/skip-next", response_model=Autopay)
-async def skip_next(loan_id: UUID, request: Request, caller: BorrowerUser) -> Response:
-    """Leave out the next draft, also one that is prepared and not sent. The period after it stays."""
-    return await _change(request, caller, loan_id, lambda uow: drafts.skip_next(uow, loan_id, "by the borrower"))
+@router.post("/skip-next", response_model=AutopaySkipped)
+async def skip_next(
+    loan_id: UUID, request: Request, caller: BorrowerUser, body: OwnSkipRequest = OwnSkipRequest()
+) -> Response:
+    """Leave out the next draft, also one that is prepared and not sent. The period after it stays.
+
+    Sent again it changes nothing (`skipped_before`): without a `process_date` it is about the draft whose day comes next,
+    and about no later one before that day has passed. To skip the one after it as well, name its `process_date`.
+    """
+
+    async def run(uow: UnitOfWork) -> AutopaySkipped:
+        await uow.one(loan_queries.loan(loan_id, caller.borrower), "loan")
+        skipped = await drafts.skip_next(uow, loan_id, "by the borrower", body.process_date)
+        values = await shared.values_of(uow, skipped.enrolment_id)
+        return AutopaySkipped(**values, **shared.skipped_values(skipped))
+
+    return await execute(request, caller, run, status=200)
 
 
 @router.delete("", response_model=Autopay)

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Date, Uuid, and_, bindparam, exists, func,
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 
-from domain.autopay import OPEN, DraftStatus, EnrolmentKind, EnrolmentStatus
+from domain.autopay import OPEN, SKIPPED, DraftStatus, EnrolmentKind, EnrolmentStatus
 from domain.errors import NotFound
 from domain.loan import SETTLED, InstalmentStatus, LoanStatus
 from domain.reversal import ReversalStep
@@ -165,11 +165,22 @@ async def insert_retry(uow: UnitOfWork, draft: Row, send_on: date) -> None:
     )
 
 
-async def first_pending_draft(uow: UnitOfWork, enrolment_id: UUID) -> RowMapping | None:
+async def first_pending_draft(uow: UnitOfWork, enrolment_id: UUID) -> Row | None:
     """The first draft of an enrolment that is prepared and not sent, locked."""
     table = autopay_drafts
     which = (table.c.enrolment_id == enrolment_id, table.c.status == str(DraftStatus.PENDING))
     return await uow.one_or_none(select(table).where(*which).order_by(table.c.process_date).limit(1).with_for_update())
+
+
+async def skipped_drafts(uow: UnitOfWork, enrolment_id: UUID, since: date, named: date | None) -> Sequence[date]:
+    """The process dates, ascending, of the drafts that people left out of an enrolment and that would not have gone out
+    before `since`; and `named`, where that one was left out ever."""
+    table = autopay_drafts
+    day = func.greatest(table.c.process_date, func.coalesce(table.c.send_on, table.c.process_date))
+    which = (table.c.status == str(DraftStatus.NOT_DRAFTED), table.c.reason.startswith(SKIPPED, autoescape=True))
+    found = select(table.c.process_date).where(table.c.enrolment_id == enrolment_id, *which)
+    rows = await uow.all(found.where(or_(day >= since, table.c.process_date == named)).order_by(table.c.process_date))
+    return [row["process_date"] for row in rows]
 
 
 def insert_draft(uow: UnitOfWork, **values: Any) -> Row:
