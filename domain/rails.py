@@ -103,6 +103,35 @@ def check_settings(settings: RailSettings) -> None:
         raise InvalidInput(f"These settings are not acceptable: {shown}.", code="invalid_rail_settings", errors=errors)
 
 
+NAMED_LATE: Final = 5
+"""So many of the loans whose autopays a cutoff would come before are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class LateAutopays:
+    """The autopays that a cutoff would come before: how many, the `latest` of their process times (local), and the numbers
+    of the loans of the latest of them."""
+
+    count: int
+    latest: time
+    loan_numbers: tuple[str, ...]
+
+
+def check_cutoff_comes_after(late: LateAutopays | None) -> None:
+    """Refuse (InvalidInput at /cutoff_time) a cutoff that comes before drafts are prepared which were in time until now:
+    they would go out a day late, and nobody would have said so."""
+    if late is None:
+        return
+    many = f"{late.count} autopays prepare their" if late.count > 1 else "1 autopay prepares its"
+    more = late.count - len(late.loan_numbers)
+    loans = ", ".join(late.loan_numbers) + (f" and {more} more" if more else "")
+    message = (
+        f"must be after {late.latest:%H:%M}, or {many} drafts too late to go out on the day: first give an earlier "
+        f"process_time to those of the loans {loans}"
+    )
+    raise InvalidInput.at("/cutoff_time", message, code="before_process_times")
+
+
 def originator_json(originator: Originator | None) -> dict[str, Any] | None:
     """The JSON form of an originator."""
     return None if originator is None else asdict(originator)

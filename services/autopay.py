@@ -167,7 +167,7 @@ def _check_terms(values: Row) -> None:
 
 async def _check_process_time(uow: UnitOfWork, at: time | None) -> None:
     if at is not None:
-        check_process_time(at, (await rail_settings.read(uow)).cutoff_time)
+        check_process_time(at, await rail_settings.hold_cutoff_time(uow))
 
 
 async def _open(uow: UnitOfWork, values: Mapping[str, Any]) -> UUID:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import Any
 
 from sqlalchemy import select, update
@@ -9,8 +10,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 
 from domain.nacha import SecCode
-from domain.rails import RailKind, RailSettings, check_settings, originator_json, originator_of
+from domain.rails import RailKind, RailSettings, check_cutoff_comes_after, check_settings, originator_json, originator_of
 from infra.db.models.rails import rail_settings
+from infra.db.repositories import autopay
 from infra.db.uow import UnitOfWork
 from services import cutoffs
 
@@ -21,10 +23,19 @@ async def read(uow: UnitOfWork) -> RailSettings:
     return RailSettings() if row is None else _settings(row)
 
 
+async def hold_cutoff_time(uow: UnitOfWork) -> time:
+    """The local time of the lender's cutoff, which stays until this transaction ends."""
+    await ensure(uow)
+    row = await uow.one(select(rail_settings.c.cutoff_time).with_for_update(read=True), "rail settings")
+    at: time = row["cutoff_time"]
+    return at
+
+
 async def change(uow: UnitOfWork, settings: RailSettings, reason: str | None) -> None:
     """Choose how drafts go out from the next cutoff on: one that has begun goes as it was.
 
-    Raises InvalidInput, with a pointer per field by which no file could be made.
+    Raises InvalidInput, with a pointer per field by which no file could be made; and for a cutoff that is moved to before
+    process times of autopays.
     """
     check_settings(settings)
     await ensure(uow)
@@ -32,6 +43,7 @@ async def change(uow: UnitOfWork, settings: RailSettings, reason: str | None) ->
     before, after = _json(_settings(row)), _json(settings)
     if before == after:
         return
+    check_cutoff_comes_after(await autopay.processed_between(uow, settings.cutoff_time, row["cutoff_time"]))
     values = {**after, "cutoff_time": settings.cutoff_time, "updated_at": uow.recorded_at}
     await uow.execute(update(rail_settings).values(**values))
     changed = [name for name in after if after[name] != before[name]]

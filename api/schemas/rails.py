@@ -33,7 +33,10 @@ class RailSettingsBody(Schema):
     """How drafts go out."""
 
     rail: RailKind = Field(description="`sandbox`: a bank with scripted outcomes; `nacha`: a file for the lender's bank")
-    cutoff_time: TimeOfDay = Field(description="of a live lender, in its zone; a sandbox's cutoff comes when its date moves")
+    cutoff_time: TimeOfDay = Field(
+        description="of a live lender, in its zone; a sandbox's cutoff comes when its date moves. After the process times "
+        "that its autopays have chosen"
+    )
     sec_code: SecCode = Field(SecCode.WEB, description="how borrowers authorize: WEB over the internet, PPD in writing")
     originator: OriginatorBody | None = Field(None, description="needed for `nacha`")
 

@@ -242,28 +242,6 @@ async def test_null_takes_a_rule_back_to_its_default(
     assert (await client.patch(url, json={"retry_days": None})).json()["code"] == "nothing_to_change"
 
 
-async def test_the_process_time_is_before_the_lenders_own_cutoff(
-    admin: ApiClient, loan_officer: ApiClient, borrowed: Borrowed
-) -> None:
-    """The default cutoff is at 16:00; a time that was chosen for a later one stays until it is chosen again."""
-    url = url_of(borrowed)
-    rail = {"rail": "sandbox", "cutoff_time": "18:00"}
-    assert (await admin.put("/api/v1/tenant/rail", json=rail)).status_code == 200
-    assert (await loan_officer.post(url, json=terms(borrowed, process_time="17:30"))).status_code == 201
-    late = await loan_officer.patch(url, json={"process_time": "18:00"})
-    assert late.status_code == 422, late.text
-    (error,) = late.json()["errors"]
-    assert (error["pointer"], error["message"]) == ("/process_time", "must be before the day's cutoff at 18:00")
-
-    assert (await admin.put("/api/v1/tenant/rail", json={**rail, "cutoff_time": "14:00"})).status_code == 200
-    assert (await loan_officer.patch(url, json={"process_time": "15:00"})).status_code == 422
-    other = await loan_officer.patch(url, json={"retry_days": 1})
-    assert (other.status_code, other.json()["process_time"]) == (200, "17:30"), other.text
-    assert (await loan_officer.patch(url, json={"process_time": "13:59"})).json()["process_time"] == "13:59"
-    await loan_officer.delete(url)
-    assert (await loan_officer.post(url, json=terms(borrowed, process_time="14:00"))).status_code == 422
-
-
 @pytest.mark.parametrize("action", sorted(SUSPENDING))
 async def test_a_suspended_autopay_says_for_what(
     loan_officer: ApiClient, own: ApiClient, rows: Rows, borrowed: Borrowed, action: Action

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, time
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from sqlalchemy.engine import RowMapping
 from domain.autopay import OPEN, SKIPPED, DraftStatus, EnrolmentKind, EnrolmentStatus
 from domain.errors import NotFound
 from domain.loan import SETTLED, InstalmentStatus, LoanStatus
+from domain.rails import NAMED_LATE, LateAutopays
 from domain.reversal import ReversalStep
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals
 from infra.db.models.servicing import instalments, loans
@@ -83,6 +84,19 @@ async def change_enrolment(uow: UnitOfWork, enrolment_id: UUID, **values: Any) -
         values["suspended_for"] = None
     values["updated_at"] = uow.recorded_at
     uow.later(Update(autopay_enrolments, uow.tenant_id, enrolment_id, values))
+
+
+async def processed_between(uow: UnitOfWork, first: time, until: time) -> LateAutopays | None:
+    """The open enrolments with a process time of their own from `first` to before `until`; None when there are none."""
+    table = autopay_enrolments
+    which = (table.c.status.in_(_OPEN), table.c.process_time >= first, table.c.process_time < until)
+    figures = (func.count().label("count"), func.max(table.c.process_time).label("latest"))
+    sums = await uow.one(select(*figures).where(*which), "count")
+    if not sums["count"]:
+        return None
+    found = select(loans.c.loan_number).join(table, table.c.loan_id == loans.c.id).where(*which)
+    rows = await uow.all(found.order_by(table.c.process_time.desc(), loans.c.loan_number).limit(NAMED_LATE))
+    return LateAutopays(sums["count"], sums["latest"], tuple(row["loan_number"] for row in rows))
 
 
 async def due_dates(uow: UnitOfWork, loan_id: UUID) -> list[tuple[date, bool]]:
