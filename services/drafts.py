@@ -121,7 +121,10 @@ async def skip_next(uow: UnitOfWork, loan_id: UUID, reason: str, named: date | N
             allowed=[str(EnrolmentStatus.ACTIVE)],
             code="autopay_wrong_state",
         )
+    basis = await basis_of(uow, loan_id, row["id"])
     draft = await repository.first_pending_draft(uow, row["id"])
+    if draft is None:
+        row = await _past_what_is_decided(uow, loan, basis, row)
     upcoming = draft["process_date"] if draft is not None else row["next_process_date"] if _has_period(row) else None
     business_date = await uow.business_date()
     skipped = await repository.skipped_drafts(uow, row["id"], business_date, named)
@@ -134,19 +137,28 @@ async def skip_next(uow: UnitOfWork, loan_id: UUID, reason: str, named: date | N
         values = {"status": str(DraftStatus.NOT_DRAFTED), "amount": 0, "reason": said, "send_on": on}
         await repository.change_draft(uow, draft["id"], **values)
     else:
-        draft = await _leave_out(uow, loan, row, process_date, said)
+        draft = await _leave_out(uow, loan, basis, row, process_date, said)
     await tell_not_drafted(uow, loan, draft, said)
     await autopay.note_skipped(uow, row, process_date, reason)
     await autopay.tell_workflow(uow, row)
     return Skipped(row["id"], process_date, before)
 
 
-async def _leave_out(uow: UnitOfWork, loan: LockedLoan, row: Row, process_date: date, said: str) -> Row:
+async def _past_what_is_decided(uow: UnitOfWork, loan: LockedLoan, basis: DraftBasis, row: Row) -> Row:
+    """A locked enrolment, waiting for a period that is not decided: one that was resumed on the day of a draft waits for
+    that one again, which was sent or left out already."""
+    while _has_period(row) and await repository.draft_of_period(uow, row["id"], row["next_process_date"]) is not None:
+        _, upcoming = await _decide_period(uow, loan, basis, row, row["next_process_date"], skipped=True)
+        await _move_on(uow, loan, row, upcoming)
+        row = await repository.enrolment(uow, row["id"])
+    return row
+
+
+async def _leave_out(uow: UnitOfWork, loan: LockedLoan, basis: DraftBasis, row: Row, process_date: date, said: str) -> Row:
     """The draft, not drafted, of a period that is not prepared; the enrolment waits for the period after it."""
-    basis = await basis_of(uow, loan.id, row["id"])
     decided, upcoming = await _decide_period(uow, loan, basis, row, process_date, skipped=True)
     await _move_on(uow, loan, row, upcoming)
-    return await repository.draft_of_period(uow, row["id"], process_date) or repository.insert_draft(
+    return repository.insert_draft(
         uow,
         enrolment_id=row["id"],
         loan_id=loan.id,

@@ -8,6 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from domain.cadence import DraftFrequency
+from domain.draft_amounts import AmountType
 from domain.errors import InvalidInput, WrongState
 from services import autopay, drafts
 from tests.services import lending
@@ -108,3 +110,32 @@ async def test_a_paused_one_has_nothing_to_skip_again(rows: Rows, loan: Borrowed
         await uow.commit()
     with pytest.raises(WrongState, match="paused"):
         await skip(rows, loan)
+
+
+@pytest.mark.parametrize("sent", [True, False])
+async def test_after_a_pause_what_was_decided_of_the_day_is_not_skipped(rows: Rows, loan: Borrowed, sent: bool) -> None:
+    """Resumed on the day of a draft that went out, or was skipped, the enrolment waits for that day once more."""
+    terms: dict[str, Any] = {
+        "amount_type": AmountType.STATIC,
+        "amount": 50_00,
+        "frequency": DraftFrequency.MONTHLY,
+        "start_date": OCTOBER,
+    }
+    async with rows.uow() as uow:
+        own = await autopay.enrol(uow, autopay.Enrol(loan.loan_id, loan.instrument_id, **terms))
+        await uow.commit()
+    await pass_to(rows, OCTOBER)
+    if sent:
+        await live(rows, own, 1)
+    else:
+        await skip(rows, loan)
+    async with rows.uow() as uow:
+        await autopay.pause(uow, loan.loan_id)
+        await autopay.resume(uow, loan.loan_id)
+        await uow.commit()
+    assert (await rows.enrolment(own))["next_process_date"] == OCTOBER
+    assert await skip(rows, loan) == ((NOVEMBER, False) if sent else (OCTOBER, True))
+    assert await skip(rows, loan, NOVEMBER) == (NOVEMBER, sent)
+    found = [(draft["process_date"], draft["status"]) for draft in await rows.drafts(own)]
+    assert found == [(OCTOBER, "sent" if sent else "not_drafted"), (NOVEMBER, "not_drafted")]
+    assert (await rows.enrolment(own))["next_process_date"] == DECEMBER
