@@ -138,7 +138,7 @@ async def skip_next(uow: UnitOfWork, loan_id: UUID, reason: str, named: date | N
         await repository.change_draft(uow, draft["id"], **values)
     else:
         draft = await _leave_out(uow, loan, basis, row, process_date, said)
-    await tell_not_drafted(uow, loan, draft, said)
+    await tell_not_drafted(uow, loan, draft, "skipped")  # what people say of it is for people
     await autopay.note_skipped(uow, row, process_date, reason)
     await autopay.tell_workflow(uow, row)
     return Skipped(row["id"], process_date, before)
@@ -245,7 +245,7 @@ async def _plan(uow: UnitOfWork, row: Row, business_date: date) -> Plan:
         paused_until=row["paused_until"],
         process_at=process_at,
         due=_is_due(row, business_date),
-        end_reason=row["end_reason"],
+        end_reason=row["end_reason"] if status is EnrolmentStatus.COMPLETED else None,
     )
 
 

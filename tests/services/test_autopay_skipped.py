@@ -7,10 +7,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from domain.cadence import DraftFrequency
 from domain.draft_amounts import AmountType
 from domain.errors import InvalidInput, WrongState
+from infra.db.models.webhooks import webhook_events
 from services import autopay, drafts
 from tests.services import lending
 from tests.services.drafting import live
@@ -139,3 +141,14 @@ async def test_after_a_pause_what_was_decided_of_the_day_is_not_skipped(rows: Ro
     found = [(draft["process_date"], draft["status"]) for draft in await rows.drafts(own)]
     assert found == [(OCTOBER, "sent" if sent else "not_drafted"), (NOVEMBER, "not_drafted")]
     assert (await rows.enrolment(own))["next_process_date"] == DECEMBER
+
+
+async def test_what_is_said_of_a_skip_or_a_cancel_is_for_people(rows: Rows, loan: Borrowed, own: UUID) -> None:
+    """Neither other systems nor the process are told what somebody wrote, which may name a person or an illness."""
+    await skip(rows, loan)
+    (event,) = await rows.all(select(webhook_events).where(webhook_events.c.type == "autopay.not_drafted"))
+    assert event["data"]["reason"] == "skipped"
+    async with rows.uow() as uow:
+        await autopay.cancel(uow, loan.loan_id, "Jane Roe is in hospital")
+        plan = await drafts.plan(uow, own)
+    assert (plan.ended, plan.end_reason) == (True, None)
