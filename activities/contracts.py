@@ -138,10 +138,27 @@ class Pages:
 @dataclass(frozen=True, slots=True)
 class Pending:
     """How many enrolments, drafts, cutoffs and payouts still have something to do on a business date, and the cutoff that is
-    to be run now."""
+    to be run now. `notices`: borrowers may have to be told of drafts to come."""
 
     count: int
     cutoff: DueCutoff | None = None
+    notices: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRound:
+    """A tenant, how long to go on sending notices before coming back, and the enrolment after which to go on."""
+
+    tenant_id: UUID
+    seconds: int
+    after: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticesProgress:
+    """How far the notices have come: the enrolment after which to go on; None when there are no more."""
+
+    after: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +299,12 @@ async def open_date(request: BusinessDay) -> Pending:
 @activity.defn
 async def settle_day(request: BusinessDay) -> Pending:
     """Wake what has something to do on a business date, and watch it being done for a moment."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def send_draft_notices(request: NoticeRound) -> NoticesProgress:
+    """Tell borrowers of drafts to come that take another amount than the one before, each once, for so many seconds."""
     raise NotImplementedError
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -18,20 +17,19 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import AdvanceRef, BusinessDay, Calendar, CloseRound, DueCutoff, Instant, Pages, Pending
-from activities.step import step
+from activities.step import alive, beating, step
 from domain.errors import WrongState
 from infra.crypto import Vault
 from infra.db.repositories import autopay as autopay_repository
 from infra.db.repositories import payouts as payout_repository
 from infra.db.uow import UnitOfWork
 from infra.temporal import RPC_TIMEOUT
-from services import autopay, close_of_business, cutoffs, dates, payouts, returns
+from services import autopay, close_of_business, cutoffs, dates, draft_notices, payouts, returns
 
 PAGE: Final = 500
 _TOLD_AT_ONCE: Final = 20  # more would wait for each other at the server, until the first of them are given up
 _WATCH_SECONDS: Final = 2.0
 _LONGEST_WATCH_SECONDS: Final = 60.0
-_BEAT_SECONDS: Final = 5.0
 _PAUSES: Final = (0.03, 0.05, 0.1, 0.2)
 
 
@@ -87,7 +85,7 @@ class DateActivities:
                 break  # reconciling a portfolio of many pages is nothing for the workflow's own task
             async with step(self._engine, request.tenant_id) as uow:
                 cursor = await close_of_business.close_page(uow, on, cursor)
-            _alive()
+            alive()
             if cursor is None and await self._finish(request):
                 return Pages(done=True)
         return Pages(done=False)
@@ -97,7 +95,7 @@ class DateActivities:
         while True:
             async with step(self._engine, request.tenant_id) as uow:
                 settled = await close_of_business.settle_due(uow, request.business_date)
-            _alive()
+            alive()
             if not settled:
                 return await self._take_said(request, until)
             if time.monotonic() >= until:
@@ -110,14 +108,14 @@ class DateActivities:
         for item in said:
             async with step(self._engine, request.tenant_id) as uow:
                 await returns.take_said(uow, self._vault, item)
-            _alive()
+            alive()
             if time.monotonic() >= until:
                 return False
         return len(said) < PAGE
 
     async def _finish(self, request: CloseRound) -> bool:
         """Close the date, unless a loan has become active behind the pages' backs: then they begin anew."""
-        async with _beating(), step(self._engine, request.tenant_id) as uow:
+        async with beating(), step(self._engine, request.tenant_id) as uow:
             try:
                 await close_of_business.finish_close(uow, request.business_date)
             except WrongState:
@@ -129,7 +127,8 @@ class DateActivities:
         async with step(self._engine, request.tenant_id) as uow:
             await dates.open_date(uow, request.business_date)
             await cutoffs.call_due(uow)
-            return Pending(await _count_pending(uow, request.business_date))
+            count = await _count_pending(uow, request.business_date)
+            return Pending(count, notices=await draft_notices.may_be_due(uow))
 
     @activity.defn
     async def settle_day(self, request: BusinessDay) -> Pending:
@@ -151,7 +150,7 @@ class DateActivities:
         async def tell(row_id: UUID) -> None:
             async with slots:
                 await self._tell(waker.workflow_id(row_id), waker.signal)
-            _alive()
+            alive()
 
         while True:
             async with step(self._engine, request.tenant_id) as uow:
@@ -186,26 +185,4 @@ class DateActivities:
                 until, fewest = min(latest, time.monotonic() + _WATCH_SECONDS), pending
             if not pending or time.monotonic() > until:
                 return Pending(pending)
-            _alive()
-
-
-@asynccontextmanager
-async def _beating() -> AsyncIterator[None]:
-    """Temporal is told that we are alive while one long statement runs."""
-
-    async def beat() -> None:
-        while True:
-            _alive()
-            await asyncio.sleep(_BEAT_SECONDS)
-
-    beats = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beats.cancel()
-
-
-def _alive() -> None:
-    """Tell Temporal that a long step is alive; a local one needs no telling."""
-    if not activity.info().is_local:
-        activity.heartbeat()
+            alive()

@@ -11,6 +11,7 @@ from temporalio.client import Client
 from activities.autopay import AutopayActivities
 from activities.corrections import CorrectionActivities
 from activities.dates import DateActivities
+from activities.draft_notices import DraftNoticeActivities
 from activities.payment_batches import PaymentBatchActivities
 from activities.payouts import PayoutActivities
 from activities.rails import RailActivities
@@ -43,6 +44,7 @@ def activities(settings: Settings, engine: AsyncEngine, client: Client, notifier
         dates.open_date,
         dates.settle_day,
         dates.finish_advance,
+        DraftNoticeActivities(engine, notifier).send_draft_notices,
         reversals.look_at_reversal,
         reversals.replan_reversed_autopay,
         reversals.restate_days,

@@ -160,7 +160,7 @@ def decide_draft(
     if source is None:
         first = authorization.sources[:1]
         return replace(nothing, reason=first[0].refusal if first else NO_INSTRUMENT)
-    due_date = apply_date if authorization.cadence.follows_dues else _due_date_from(dues, apply_date)
+    due_date = due_date_of(authorization.cadence, dues, apply_date)
     then = state if effective == as_of else loan.state(effective)
     payoff = 0 if then.payoff is None else then.payoff.total - (state.total_paid - then.total_paid)
     decision = decide(
@@ -286,6 +286,9 @@ def _order(one: Authorization) -> tuple[date, tuple[bool, UUID]]:
     return one.next_process_date, one.rank
 
 
-def _due_date_from(dues: Sequence[date], day: date) -> date:
-    """The first due date from a day on; after the last one, that."""
-    return next((due for due in sorted(dues) if due >= day), max(dues, default=day))
+def due_date_of(cadence: Cadence, dues: Sequence[date], apply_date: date) -> date:
+    """The due date that a draft of an apply date pays for: that date where the cadence follows the loan's due dates, else
+    the first of `dues` from it on; after the last one, that."""
+    if cadence.follows_dues:
+        return apply_date
+    return next((due for due in sorted(dues) if due >= apply_date), max(dues, default=apply_date))

@@ -7,6 +7,7 @@ program is written as JSON, and what is refused there, is in domain/program_form
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from fractions import Fraction
 
@@ -201,3 +202,8 @@ class Program:
     payoff_counts_today: bool = False
     payoff_good_through_days: int = 10
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def late_fee_wait(self) -> timedelta | None:
+        """How long after its due date an unpaid instalment bears a late fee; None where it never does."""
+        return None if self.late_fee.kind is LateFeeKind.NONE else timedelta(days=self.grace_days + 1)

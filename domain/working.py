@@ -15,7 +15,7 @@ from typing import Protocol
 from domain.amortization import Row
 from domain.loan import AllocationLine, FeeKind, LoanStatus, PayoffQuote
 from domain.plan import Plan
-from domain.program import AdvanceOrder, ExtraMoney, LateFeeKind
+from domain.program import AdvanceOrder, ExtraMoney
 from domain.rates import Rates
 from domain.terms import LoanTerms
 
@@ -165,7 +165,7 @@ class Book:
     `principal_money`: what they spent on principal that was not due on that very day. `excused`, `fee_row` and
     `fee_checked_on` belong to domain/fees.py. `last_first`: money paid the last instalment before others. `moved_interest`:
     past due interest that a modification took from its instalments and that the rows to be remade take up.
-    `late_fee_wait`: how long after its due date an unpaid instalment bears a late fee, None where it never does.
+    `late_fee_wait`: the program's.
     `extra`: what the payment being applied says of extra money; `extras_differ`: one has said otherwise than the program;
     `set_aside`: the part of `unapplied` that payments said is to wait for the next due date.
     """
@@ -210,9 +210,7 @@ class Book:
     late_fee_wait: timedelta | None = field(init=False)
 
     def __post_init__(self) -> None:
-        program = self.terms.program
-        charges = program.late_fee.kind is not LateFeeKind.NONE
-        self.late_fee_wait = timedelta(days=program.grace_days + 1) if charges else None
+        self.late_fee_wait = self.terms.program.late_fee_wait
 
     @property
     def extra_money(self) -> ExtraMoney:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Final
 from uuid import UUID
 
 from temporalio import workflow
@@ -17,18 +18,30 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import CloseOfBusinessInput, RailCutoffInput
     from workflows.rail_cutoff import RailCutoffWorkflow
 
+NOTICE_SECONDS: Final = 300
 
-async def open_day(tenant_id: UUID, day: date) -> int:
+
+async def open_day(tenant_id: UUID, day: date) -> contracts.Pending:
     """Open a date; again does nothing. Returns how many enrolments, drafts, cutoffs and payouts have something to do
-    on it."""
+    on it, and whether notices may be due."""
     asked = contracts.BusinessDay(tenant_id, day)
-    return (await workflow.execute_local_activity(contracts.open_date, asked, **options.LOCAL)).count
+    return await workflow.execute_local_activity(contracts.open_date, asked, **options.LOCAL)
 
 
 async def settle_day(tenant_id: UUID, day: date) -> contracts.Pending:
     """Wake what is due on a date and give it a moment. Returns how much still has something to do, and the cutoff to run."""
     asked = contracts.BusinessDay(tenant_id, day)
     return await workflow.execute_activity(contracts.settle_day, asked, **options.BATCH)
+
+
+async def send_notices(tenant_id: UUID) -> None:
+    """Tell borrowers of drafts to come; only where `open_day` says that some may be due. What was recorded before there
+    were notices says that none are, so it replays."""
+    after, done = None, False
+    while not done:
+        round_ = contracts.NoticeRound(tenant_id, NOTICE_SECONDS, after)
+        after = (await workflow.execute_activity(contracts.send_draft_notices, round_, **options.BATCH)).after
+        done = after is None
 
 
 async def run_cutoff(tenant_id: UUID, cutoff: contracts.DueCutoff) -> None:

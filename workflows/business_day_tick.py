@@ -15,7 +15,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities import contracts
     from workflows import options
-    from workflows.business_day import close_day, open_day, settle_day
+    from workflows.business_day import close_day, open_day, send_notices, settle_day
     from workflows.messages import BusinessDayTickInput, BusinessDayTickStatus
 
 DAYS_PER_RUN: Final = 25
@@ -59,8 +59,12 @@ class BusinessDayTickWorkflow:
         await close_day(self._tenant_id, day)
         following = day + _ONE_DAY
         self._show("opening", "a worker", calendar)
-        if await open_day(self._tenant_id, following):
+        opened = await open_day(self._tenant_id, following)
+        if opened.count:
             await settle_day(self._tenant_id, following)
+        if opened.notices:
+            self._show("telling of drafts to come", "a worker", calendar)
+            await send_notices(self._tenant_id)
 
     def _show(self, step: str, waiting_on: str, calendar: contracts.Calendar) -> None:
         self._status = BusinessDayTickStatus(step, waiting_on, calendar.business_date, calendar.today)

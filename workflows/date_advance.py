@@ -14,7 +14,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities import contracts
     from workflows import options
-    from workflows.business_day import close_day, open_day, run_cutoff, settle_day
+    from workflows.business_day import close_day, open_day, run_cutoff, send_notices, settle_day
     from workflows.messages import DateAdvanceInput, DateAdvanceStatus
 
 DAYS_PER_RUN: Final = 25
@@ -71,7 +71,8 @@ class DateAdvanceWorkflow:
         in growing intervals."""
         self._show("opening", "a worker")
         tenant_id = self._request.tenant_id
-        pending = await open_day(tenant_id, day)
+        opened = await open_day(tenant_id, day)
+        pending = opened.count
         pause = 1
         while pending:
             self._state.pending = pending
@@ -86,6 +87,9 @@ class DateAdvanceWorkflow:
                 await workflow.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
         self._state.pending = 0
+        if opened.notices:
+            self._show("telling of drafts to come", "a worker")
+            await send_notices(tenant_id)
 
     def _show(self, step: str, waiting_on: str) -> None:
         self._state.step, self._state.waiting_on = step, waiting_on

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.roles import Role
 from infra.db.models import metadata
 from infra.db.models.payment_batches import payment_batch_rows, payment_batches
-from infra.db.models.processes import autopay_drafts, autopay_enrolments, payment_reversals, payouts
+from infra.db.models.processes import autopay_drafts, autopay_enrolments, autopay_notices, payment_reversals, payouts
 from infra.db.models.rails import cases, rail_cutoffs, rail_files, rail_return_files
 from infra.db.models.servicing import (
     borrower_details,
@@ -106,6 +106,8 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
         amount=8_334,
         status="pending",
     )
+    notice = {"process_date": DAY, "amount": 8_334, "sent_on": DAY}
+    await uow.add(autopay_notices, enrolment_id=enrolment, **notice)
     payout = await uow.add(
         payouts,
         loan_id=loan,

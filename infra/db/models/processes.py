@@ -160,6 +160,20 @@ autopay_drafts = tenant_table(
 counts on another day; `payment_instrument_id`: the account it is taken from, as decided. `send_on`: not before this date;
 None: at once."""
 
+autopay_notices = tenant_table(
+    "autopay_notices",
+    Column("enrolment_id", Uuid, nullable=False),
+    Column("process_date", Date, nullable=False),
+    Column("amount", MinorUnits, nullable=False),
+    Column("sent_on", Date, nullable=False),
+    timestamp("created_at"),
+    belongs_to("enrolment_id", "autopay_enrolments"),
+    CheckConstraint("amount > 0", name="amount"),
+    key=("enrolment_id", "process_date"),
+)
+"""Append-only: what borrowers were told beforehand of drafts that take another amount than the one before, once a process
+date. `sent_on`: the business date."""
+
 rail_transfers = tenant_table(
     "rail_transfers",
     Column("draft_id", Uuid, nullable=False),
