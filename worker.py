@@ -28,6 +28,7 @@ from workflows.business_day_tick import BusinessDayTickWorkflow
 from workflows.close_of_business import CloseOfBusinessWorkflow
 from workflows.date_advance import DateAdvanceWorkflow
 from workflows.payment_batch import PaymentBatchWorkflow
+from workflows.payment_batch_preview import PaymentBatchPreviewWorkflow
 from workflows.payment_reversal import PaymentReversalWorkflow
 from workflows.payout import PayoutWorkflow
 from workflows.rail_cutoff import RailCutoffWorkflow
@@ -46,6 +47,7 @@ WORKFLOWS: Final = [
     PayoutWorkflow,
     WebhookWorkflow,
     PaymentBatchWorkflow,
+    PaymentBatchPreviewWorkflow,
     RailCutoffWorkflow,
     RailReturnsWorkflow,
     RestatementWorkflow,

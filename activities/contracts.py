@@ -200,7 +200,7 @@ class CorrectionRef:
 
 @dataclass(frozen=True, slots=True)
 class BatchRound:
-    """A batch of payments, and how long to go on posting it before coming back."""
+    """A batch of payments, and how long to go on with it before coming back."""
 
     tenant_id: UUID
     batch_id: UUID
@@ -216,6 +216,17 @@ class BatchProgress:
     already_there: int
     rejected: int
     left: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewProgress:
+    """How far the preview of a batch has come: its status, its rows in all, those previewed, and how many of them are
+    rejected."""
+
+    status: str
+    rows: int
+    previewed: int
+    rejected: int
 
 
 @activity.defn
@@ -353,6 +364,12 @@ async def tell_of_reversal(request: ReversalRef) -> None:
 @activity.defn
 async def give_up_telling(request: ReversalRef) -> None:
     """Record that the letter could not be sent, which completes the reversal; again does nothing."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def preview_batch(request: BatchRound) -> PreviewProgress:
+    """Preview pages of a batch of payments until nothing is left, it is cancelled, or for so many seconds."""
     raise NotImplementedError
 
 

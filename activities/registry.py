@@ -51,6 +51,7 @@ def activities(settings: Settings, engine: AsyncEngine, client: Client, notifier
         reversals.tell_of_reversal,
         reversals.give_up_telling,
         CorrectionActivities(engine).restate_corrected_days,
+        batches.preview_batch,
         batches.post_batch,
         rails.plan_cutoff,
         rails.collect_drafts,

@@ -1,7 +1,8 @@
 """Files of payments: previewed when they are uploaded, posted row by row when a person says so, each row once.
 
-A row goes through `services.payments.record_many` with its external id, so a row, a page or a whole file that comes twice
-is there once. The row's outcome is the checkpoint: it is written in the transaction of the payment.
+Both are done a page a transaction, and the outcomes of its rows are the checkpoint: whoever goes on, goes on with the rows
+that have none yet. A row is posted by `services.payments.record_many` with its external id, so a row, a page or a whole file
+that comes twice is there once.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
 from domain.errors import FieldError, InvalidInput, Refusal, WrongState
 from domain.money import format_amount
-from domain.payment_file import FileRow, PaymentFile, read
+from domain.payment_file import FileRow, read
 from infra.db.pipeline import Row
+from infra.db.queries import payment_batches as queries
 from infra.db.repositories import payment_batches as repository
 from infra.db.repositories.loans import loan_rows
-from infra.db.repositories.payment_batches import TO_POST
+from infra.db.repositories.payment_batches import TO_POST, WAITING
 from infra.db.repositories.payments import payments_by_external_id
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
@@ -29,9 +31,12 @@ from services.payments import RecordPayment, preview_next, record_many
 from services.replaying import LockedLoan, read_loans
 
 WORKFLOW_TYPE: Final = "PaymentBatchWorkflow"
+PREVIEW_TYPE: Final = "PaymentBatchPreviewWorkflow"
 PAGE: Final = 100
 """Rows a page: about a second of work, during which another payment on one of their loans waits."""
-_LOANS_A_TIME: Final = 500
+PREVIEW_PAGE: Final = 250
+"""Rows a page of a preview, which keeps only who uploads or cancels the file waiting: a fraction of a second of work, or two
+seconds where the loans have years of payments."""
 _LONGEST_REASON: Final = 1000
 _COLUMNS: Final = {"effective_date": "date", "payment_method": "method"}
 
@@ -48,14 +53,36 @@ class Progress:
     left: int
 
 
+@dataclass(frozen=True, slots=True)
+class PreviewProgress:
+    """How far the preview of a batch has come: `rows` in all, `previewed` so far, and how many of those are rejected."""
+
+    status: str
+    rows: int
+    previewed: int
+    rejected: int
+
+
 def workflow_id(batch_id: UUID) -> str:
     """The id of the workflow that posts a batch."""
     return f"payment-batch/{batch_id}"
 
 
+def preview_workflow_id(batch_id: UUID) -> str:
+    """The id of the workflow that previews a batch."""
+    return f"payment-batch-preview/{batch_id}"
+
+
+def workflow_of(batch: Row) -> str | None:
+    """The id of the workflow that is at work on a batch, or has posted it; None where there is none."""
+    if batch["posting_at"] is not None:
+        return workflow_id(batch["id"])
+    return preview_workflow_id(batch["id"]) if batch["status"] == "previewing" else None
+
+
 async def upload(uow: UnitOfWork, content: bytes) -> tuple[UUID, bool]:
-    """Keep a file of payments with a preview of each row; nothing is posted. Returns the batch, and whether it is new: the
-    same bytes again are the same batch, until that is cancelled.
+    """Keep a file of payments and preview its first page; of a longer one the workflow previews the others. Nothing is
+    posted. Returns the batch, and whether it is new: the same bytes again are the same batch, until that is cancelled.
 
     Raises InvalidInput for a file that cannot be read as a whole (see domain/payment_file.py); rows never raise.
     """
@@ -69,22 +96,41 @@ async def upload(uow: UnitOfWork, content: bytes) -> tuple[UUID, bool]:
         "id": batch_id,
         "file_hash": file_hash,
         "columns": list(file.columns),
-        "status": "previewed",
+        "status": "previewing",
         "business_date": await uow.business_date(),
         "rows": len(file.rows),
-        "control_total": 0,
         "created_by": uow.actor.id,
         "created_at": uow.recorded_at,
     }
     if not await repository.add_batch(uow, batch):
         return await upload(uow, content)  # somebody sent it at the same time
-    rows = await _previewed(uow, batch_id, file)
-    await repository.add_rows(uow, rows)
-    control_total = sum(row["amount"] for row in rows if row["outcome"] in TO_POST)
-    await repository.set_batch(uow, batch_id, control_total=control_total)
-    after = {"rows": len(rows), "control_total": format_amount(control_total), "sha256": file_hash.hex()}
+    await repository.add_rows(uow, [_as_read(batch_id, row) for row in file.rows])
+    after = {"status": "previewing", "rows": len(file.rows), "sha256": file_hash.hex()}
     await uow.audit("payment_batch.uploaded", "payment_batch", batch_id, after=after)
+    if await preview_page(uow, batch_id):
+        await _intend(uow, PREVIEW_TYPE, preview_workflow_id(batch_id), batch_id, "payment-batch-preview")
     return batch_id, True
+
+
+async def preview_page(uow: UnitOfWork, batch_id: UUID, limit: int = PREVIEW_PAGE) -> bool:
+    """Preview the next `limit` rows of a batch, and with a loan all its rows; returns whether there may be more.
+
+    After the last one the batch is previewed and has its control total. Does nothing when it is not being previewed (any
+    more). Raises NotFound.
+    """
+    batch = await repository.batch_row(uow, batch_id, lock=True)
+    if batch["status"] != "previewing":
+        return False
+    rows = [dict(row) for row in await repository.rows_to_preview(uow, batch_id, limit)]
+    await _preview(uow, rows, batch["business_date"])
+    repository.save_rows(uow, rows)
+    if len(rows) >= limit:
+        return True
+    control_total = await repository.total_to_post(uow, batch_id)
+    await repository.set_batch(uow, batch_id, status="previewed", control_total=control_total)
+    after = {"status": "previewed", "control_total": format_amount(control_total), **await repository.counts(uow, batch_id)}
+    await uow.audit("payment_batch.previewed", "payment_batch", batch_id, before={"status": "previewing"}, after=after)
+    return False
 
 
 async def post(uow: UnitOfWork, batch_id: UUID, expected_total: int) -> None:
@@ -105,22 +151,16 @@ async def post(uow: UnitOfWork, batch_id: UUID, expected_total: int) -> None:
     await repository.set_batch(uow, batch_id, status="posting", posting_at=uow.recorded_at, posted_by=uow.actor.id)
     after = {"status": "posting", "control_total": format_amount(expected_total)}
     await uow.audit("payment_batch.posting", "payment_batch", batch_id, before={"status": "previewed"}, after=after)
-    await uow.intend(
-        "start",
-        WORKFLOW_TYPE,
-        workflow_id(batch_id),
-        {"tenant_id": str(uow.tenant_id), "batch_id": str(batch_id)},
-        search_attributes={"TenantId": str(uow.tenant_id), "WorkflowKind": "payment-batch", "Stage": "running"},
-    )
+    await _intend(uow, WORKFLOW_TYPE, workflow_id(batch_id), batch_id, "payment-batch")
 
 
 async def cancel(uow: UnitOfWork, batch_id: UUID, reason: str) -> None:
-    """Post no more of a batch; what is posted stays. Waits for the page that is being posted.
+    """Preview or post no more of a batch; what is posted stays. Waits for the page that is at work.
 
     Raises NotFound; WrongState when it is posted or cancelled already.
     """
     batch = await repository.batch_row(uow, batch_id, lock=True)
-    _expect(batch, "cancelled", ["previewed", "posting"])
+    _expect(batch, "cancelled", ["previewing", "previewed", "posting"])
     await repository.set_batch(uow, batch_id, status="cancelled", finished_at=uow.recorded_at, cancel_reason=reason)
     before = {"status": batch["status"]}
     after = {"status": "cancelled", **await repository.counts(uow, batch_id)}
@@ -159,6 +199,39 @@ async def progress(uow: UnitOfWork, batch_id: UUID) -> Progress:
         already_there=found.get("already_there", 0),
         rejected=found.get("rejected", 0),
         left=sum(found.get(outcome, 0) for outcome in TO_POST),
+    )
+
+
+async def preview_progress(uow: UnitOfWork, batch_id: UUID) -> PreviewProgress:
+    """How far the preview of a batch has come. Raises NotFound."""
+    batch = await repository.batch_row(uow, batch_id, lock=False)
+    found = await repository.counts(uow, batch_id)
+    rows: int = batch["rows"]
+    return PreviewProgress(batch["status"], rows, rows - found.get(WAITING, 0), found.get("rejected", 0))
+
+
+async def rejected(uow: UnitOfWork, batch_id: UUID) -> tuple[Row, Sequence[Row]]:
+    """A batch and its rejected rows, in the order of the file.
+
+    Raises NotFound; WrongState while it is being previewed, when more may be rejected.
+    """
+    batch = await repository.batch_row(uow, batch_id, lock=False)
+    if batch["status"] == "previewing":
+        raise WrongState(
+            "The batch is previewing: which rows are rejected is known once it is previewed.",
+            state=batch["status"],
+            allowed=["previewed", "posting", "posted", "cancelled"],
+        )
+    return batch, await uow.all(queries.rejected(batch_id))
+
+
+async def _intend(uow: UnitOfWork, workflow_type: str, workflow: str, batch_id: UUID, kind: str) -> None:
+    await uow.intend(
+        "start",
+        workflow_type,
+        workflow,
+        {"tenant_id": str(uow.tenant_id), "batch_id": str(batch_id)},
+        search_attributes={"TenantId": str(uow.tenant_id), "WorkflowKind": kind, "Stage": "running"},
     )
 
 
@@ -214,31 +287,29 @@ def _command(row: Row | dict[str, Any]) -> RecordPayment:
 # --- the preview ---
 
 
-async def _previewed(uow: UnitOfWork, batch_id: UUID, file: PaymentFile) -> list[dict[str, Any]]:
-    """The rows as they are stored, in the order of the file. The rows of one loan are previewed one after the other."""
-    good = [row for row in file.rows if row.error is None]
-    loan_ids = await repository.loan_ids(uow, {row.loan_number for row in good if row.loan_number})
-    known = await payments_by_external_id(uow, {row.external_id for row in good if row.external_id})
-    stored = {row.line: _as_read(batch_id, row) for row in file.rows}
+async def _preview(uow: UnitOfWork, rows: Sequence[dict[str, Any]], business_date: date) -> None:
+    """Write into rows what would become of them. They are all rows of their loans that have not been previewed: those of one
+    loan are previewed one after the other, in the order of the file.
+
+    `business_date`: of the upload, which is the day of a row that says none.
+    """
+    loan_ids = await repository.loan_ids(uow, {row["loan_number"] for row in rows})
+    known = await payments_by_external_id(uow, {row["external_id"] for row in rows})
     of_loan: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
-    for row in good:
-        values = stored[row.line]
-        loan_id = loan_ids.get(values["loan_number"])
+    for row in sorted(rows, key=lambda row: row["line"]):
+        loan_id = loan_ids.get(row["loan_number"])
         if loan_id is None:
-            values |= _rejected_for(FieldError("loan_number", "there is no such loan", "unknown_loan"))
+            row |= _rejected_for(FieldError("loan_number", "there is no such loan", "unknown_loan"))
             continue
-        values["loan_id"] = loan_id
-        if row.effective_date is None:  # of a payment that is there already, a later day would make another one
-            there = known.get(values["external_id"])
-            values["effective_date"] = await uow.business_date() if there is None else there["effective_date"]
-        of_loan[loan_id].append(values)
-    ids = iter(sorted(of_loan))
-    while some := list(islice(ids, _LOANS_A_TIME)):
-        for loan in (await read_loans(uow, some, lock=False))[0]:
-            for values in of_loan[loan.id]:
-                values |= await _look(uow, loan, values, known)
-                await asyncio.sleep(0)  # other requests go on meanwhile
-    return list(stored.values())
+        row["loan_id"] = loan_id
+        if row["effective_date"] is None:  # of a payment that is there already, a later day would make another one
+            there = known.get(row["external_id"])
+            row["effective_date"] = business_date if there is None else there["effective_date"]
+        of_loan[loan_id].append(row)
+    for loan in (await read_loans(uow, of_loan, lock=False))[0]:
+        for row in of_loan[loan.id]:
+            row |= await _look(uow, loan, row, known)
+            await asyncio.sleep(0)  # other requests go on meanwhile
 
 
 def _as_read(batch_id: UUID, row: FileRow) -> dict[str, Any]:
@@ -253,7 +324,7 @@ def _as_read(batch_id: UUID, row: FileRow) -> dict[str, Any]:
         "effective_date": row.effective_date,
         "payment_method": row.payment_method,
         "external_id": row.external_id,
-        "outcome": "acceptable",
+        "outcome": WAITING,
         "unapplied": None,
         "code": None,
         "reason": None,

@@ -198,7 +198,7 @@ class RailReturnsState:
 
 @dataclass(frozen=True, slots=True)
 class PaymentBatchInput:
-    """The batch of payments to post."""
+    """The batch of payments to preview or to post."""
 
     tenant_id: UUID
     batch_id: UUID
@@ -215,6 +215,18 @@ class PaymentBatchStatus:
     already_there: int
     rejected: int
     left: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentBatchPreviewStatus:
+    """Answer to the query `status`, and the workflow's result. `rows` in all, `previewed` so far, and how many of those are
+    rejected."""
+
+    step: str
+    waiting_on: str
+    rows: int | None
+    previewed: int
+    rejected: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Request, Response
@@ -12,6 +12,7 @@ from api.deps import LoanOfficer, Viewer
 from api.pagination import Page, Paging, make_page
 from api.routers.processes import status_url
 from api.schemas.payment_batches import (
+    BatchStatus,
     CancelBatchRequest,
     PaymentBatch,
     PaymentBatchItem,
@@ -33,20 +34,31 @@ _EXAMPLE = "loan_number,amount,date,method,external_id\nL-1001,297.47,2020-10-09
 File = Annotated[bytes, Body(media_type="text/csv", description="the file", openapi_examples={"file": {"value": _EXAMPLE}})]
 
 
-@router.post("", status_code=201, response_model=PaymentBatch, responses={200: {"model": PaymentBatch}})
+_OTHER_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"model": PaymentBatch, "description": "The file was uploaded before"},
+    202: {"model": PaymentBatch, "description": "Kept; its rows are being previewed"},
+}
+
+
+@router.post("", status_code=201, response_model=PaymentBatch, responses=_OTHER_ANSWERS)
 async def upload_batch(file: File, request: Request, caller: LoanOfficer) -> Response:
     """Upload a file of payments and see what posting it would do; nothing is posted yet.
 
     CSV in UTF-8 with a header: `loan_number`, `amount` ("123.45") and `external_id`, and where wanted `date` (ISO, default:
     the business date) and `method` (ach, wire, check, card, cash or other, default: check). At most 10 MB and 50,000 rows,
     100 of one loan, and in all what an amount can be. An `external_id` is that of `POST /loans/{loan_id}/payments`: a
-    payment that has it is not recorded again. A file of rejects is taken as it is. The same file again answers 200 with the
-    first batch, unless that was cancelled.
+    payment that has it is not recorded again. A file of rejects is taken as it is.
+
+    A file of fewer than 250 rows is previewed at once (201). A longer one is kept (202, `previewing`); its batch tells how
+    many rows are previewed, and can be posted when they all are. The same file again answers 200 with the first batch,
+    unless that was cancelled.
     """
 
     async def action(uow: UnitOfWork) -> Answer:
         batch_id, created = await service.upload(uow, file)
-        return Answer(await _view(uow, request.app.state.temporal, batch_id), 201 if created else 200)
+        batch = await _view(uow, request.app.state.temporal, batch_id)
+        kept = 202 if batch.status is BatchStatus.PREVIEWING else 201
+        return Answer(batch, kept if created else 200)
 
     return await execute(request, caller, action)
 
@@ -79,13 +91,13 @@ async def list_rows(
 
 @router.get("/{batch_id}/rejects", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
 async def download_rejects(batch_id: UUID, caller: Viewer) -> Response:
-    """The rejected rows as CSV: the columns of the file, then the line and the reason. Correct it and upload it.
+    """The rejected rows as CSV, once all are previewed: the columns of the file, then the line and the reason. Correct it
+    and upload it.
 
     Text that a spreadsheet would take for a formula begins with an apostrophe, which an upload takes off again.
     """
     async with caller.uow() as uow:
-        batch = await uow.one(queries.batch(batch_id), "payment batch")
-        rows = await uow.all(queries.rejected(batch_id))
+        batch, rows = await service.rejected(uow, batch_id)
     text = "".join(rejects(batch["columns"], ((row["line"], row["cells"], row["reason"]) for row in rows)))
     headers = {"Content-Disposition": f'attachment; filename="rejects-{batch_id}.csv"'}
     return Response(text.encode(), media_type="text/csv", headers=headers)
@@ -105,7 +117,7 @@ async def post_batch(batch_id: UUID, body: PostBatchRequest, request: Request, c
 
 @router.post("/{batch_id}/cancel", response_model=PaymentBatch)
 async def cancel_batch(batch_id: UUID, body: CancelBatchRequest, request: Request, caller: LoanOfficer) -> Response:
-    """Post no more of a file, before it is posted or between two of its pages; what is posted stays."""
+    """Preview or post no more of a file, before or between two of its pages; what is posted stays."""
 
     async def action(uow: UnitOfWork) -> PaymentBatch:
         await service.cancel(uow, batch_id, body.reason)
@@ -123,9 +135,10 @@ async def _view(uow: UnitOfWork, temporal: Temporal, batch_id: UUID) -> PaymentB
         return RowSum(rows=sum(item["rows"] for item in found), total=sum(item["total"] for item in found))
 
     rejected = [item for item in sums if item["outcome"] == "rejected"]
-    workflow_id = service.workflow_id(batch_id) if row["posting_at"] else None
+    workflow_id = service.workflow_of(row)
     return PaymentBatch(
         **row,
+        rows_previewed=row["rows"] - of(RowOutcome.WAITING).rows,
         **{outcome: of(outcome) for outcome in RowOutcome},
         left=of("acceptable", "unapplied"),
         rejected_because=[

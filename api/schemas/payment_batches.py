@@ -13,6 +13,7 @@ from api.schemas.payments import PaymentMethod
 
 
 class BatchStatus(StrEnum):
+    PREVIEWING = "previewing"
     PREVIEWED = "previewed"
     POSTING = "posting"
     POSTED = "posted"
@@ -20,9 +21,10 @@ class BatchStatus(StrEnum):
 
 
 class RowOutcome(StrEnum):
-    """`acceptable` and `unapplied` (some of it would be left over) can be posted; `already_there`: recorded before with this
-    external_id; `rejected`: with a reason."""
+    """`waiting`: not previewed yet; `acceptable` and `unapplied` (some of it would be left over) can be posted;
+    `already_there`: recorded before with this external_id; `rejected`: with a reason."""
 
+    WAITING = "waiting"
     ACCEPTABLE = "acceptable"
     UNAPPLIED = "unapplied"
     ALREADY_THERE = "already_there"
@@ -48,9 +50,11 @@ class PaymentBatchItem(Schema):
 
     id: UUID
     status: BatchStatus
-    business_date: Date = Field(description="the one it was previewed on; where a row has no date, it is the row's")
+    business_date: Date = Field(description="the one it was uploaded on; where a row has no date, it is the row's")
     rows: int
-    control_total: Money = Field(description="what the preview found can be posted: `acceptable` and `unapplied`")
+    control_total: Money | None = Field(
+        description="what the preview found can be posted: `acceptable` and `unapplied`; null until all rows are previewed"
+    )
     cancel_reason: str | None
     created_at: datetime
     posting_at: datetime | None
@@ -60,6 +64,8 @@ class PaymentBatchItem(Schema):
 class PaymentBatch(PaymentBatchItem):
     """A file of payments and what its rows have come to."""
 
+    rows_previewed: int = Field(description="of its `rows`")
+    waiting: RowSum = Field(description="yet to be previewed; once cancelled, they never are")
     acceptable: RowSum = Field(description="yet to be posted")
     unapplied: RowSum = Field(description="yet to be posted; some of the money would be left over: look at it first")
     already_there: RowSum = Field(description="recorded before with this external_id: not posted again")
@@ -67,7 +73,7 @@ class PaymentBatch(PaymentBatchItem):
     rejected: RowSum
     rejected_because: list[RejectedSum]
     left: RowSum = Field(description="`acceptable` and `unapplied` together: once cancelled, they are never posted")
-    workflow_id: str | None = Field(description="once it is being posted")
+    workflow_id: str | None = Field(description="while it is being previewed, and once it is being posted")
     status_url: str | None
     ui_url: str | None = Field(description="the workflow in Temporal's UI")
 

@@ -170,8 +170,52 @@ async def test_a_file_that_is_refused_leaves_nothing(
 async def test_a_file_of_two_megabytes_is_taken(loan_officer: ApiClient) -> None:
     """More than other bodies may have."""
     rows = [f"L-{'0' * 40}{n},1.00,,,{'x' * 200}{n}" for n in range(8_000)]
-    batch = await upload(loan_officer, *rows)
-    assert (batch["rows"], batch["rejected"]["rows"]) == (8_000, 8_000)
+    response = await send(loan_officer, *rows)
+    assert (response.status_code, response.json()["rows"]) == (202, 8_000)
+
+
+async def test_a_longer_file_says_how_far_its_preview_is(
+    uow_of: UowOf, tenant: UUID, loan_officer: ApiClient, viewer: ApiClient, number: str
+) -> None:
+    page = service.PREVIEW_PAGE
+    rows = [f"A-{n},7.00,,,A{n}" for n in range(page)]  # loans that are not there, and come first
+    sent = await send(loan_officer, f"{number},50.00,,,X", *rows)
+    batch, url = sent.json(), f"{URL}/{sent.json()['id']}"
+    assert (sent.status_code, batch["status"], batch["control_total"]) == (202, "previewing", None)
+    assert (batch["rows"], batch["rows_previewed"], batch["waiting"]) == (page + 1, page, {"rows": 1, "total": "50.00"})
+    assert batch["workflow_id"] == f"payment-batch-preview/{batch['id']}"
+    process = await viewer.get(batch["status_url"])
+    assert (process.status_code, process.json()["workflow_type"]) == (200, "PaymentBatchPreviewWorkflow")
+    assert [row["line"] for row in (await viewer.get(f"{url}/rows?outcome=waiting")).json()["items"]] == [2]
+
+    again = await send(loan_officer, f"{number},50.00,,,X", *rows)
+    assert (again.status_code, again.json()) == (200, batch)
+    too_early = await loan_officer.post(f"{url}/post", json={"expected_total": "50.00"})
+    assert (too_early.status_code, too_early.json()["state"]) == (409, "previewing")
+    assert too_early.json()["allowed"] == ["previewed"]
+    rejects = await viewer.get(f"{url}/rejects")
+    assert (rejects.status_code, rejects.json()["state"]) == (409, "previewing")
+    assert "previewed" in rejects.json()["allowed"]
+
+    async with uow_of(tenant) as uow:  # what the workflow does
+        assert await service.preview_page(uow, UUID(batch["id"])) is False
+        await uow.commit()
+    done = (await viewer.get(url)).json()
+    assert (done["status"], done["control_total"], done["rows_previewed"]) == ("previewed", "50.00", page + 1)
+    assert (done["waiting"]["rows"], done["rejected"]["rows"], done["workflow_id"]) == (0, page, None)
+    assert len((await viewer.get(f"{url}/rejects")).text.splitlines()) == page + 1
+    assert (await loan_officer.post(f"{url}/post", json={"expected_total": "50.00"})).status_code == 202
+
+
+async def test_a_preview_can_be_cancelled(loan_officer: ApiClient) -> None:
+    rows = [f"A-{n},7.00,,,A{n}" for n in range(service.PREVIEW_PAGE + 1)]
+    first = (await send(loan_officer, *rows)).json()
+    cancelled = await loan_officer.post(f"{URL}/{first['id']}/cancel", json={"reason": "wrong file"})
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+    assert (cancelled.json()["waiting"]["rows"], cancelled.json()["control_total"]) == (1, None)
+    again = await send(loan_officer, *rows)
+    assert (again.status_code, again.json()["status"]) == (202, "previewing")
+    assert again.json()["id"] != first["id"]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,13 @@ async def upload(uow_of: UowOf, tenant: UUID, *rows: str) -> UUID:
     return batch_id
 
 
+async def preview_page(uow_of: UowOf, tenant: UUID, batch_id: UUID, page: int = 2) -> bool:
+    async with uow_of(tenant) as uow:
+        more = await batches.preview_page(uow, batch_id, page)
+        await uow.commit()
+    return more
+
+
 async def begin(uow_of: UowOf, tenant: UUID, batch_id: UUID) -> None:
     async with uow_of(tenant) as uow:
         await batches.post(uow, batch_id, (await batch_of(uow, batch_id))["control_total"])

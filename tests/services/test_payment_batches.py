@@ -19,7 +19,20 @@ from infra.ids import new_id
 from services import ledger
 from services import payment_batches as batches
 from services.close_of_business import open_date
-from tests.services.batching import TODAY, begin, file_of, id_of, outcomes, paid, past_due, post, post_page, rows_of, upload
+from tests.services.batching import (
+    TODAY,
+    begin,
+    file_of,
+    id_of,
+    outcomes,
+    paid,
+    past_due,
+    post,
+    post_page,
+    preview_page,
+    rows_of,
+    upload,
+)
 from tests.services.lending import UowOf, assert_consistent, book_loans, disburse, pay
 
 
@@ -127,9 +140,9 @@ class TestPosting:
         await post(uow_of, tenant, batch_id)
         async with uow_of(tenant) as uow:
             found = await uow.all(select(audit_log).where(audit_log.c.object_id == batch_id).order_by(audit_log.c.id))
-            assert [row["action"].partition(".")[2] for row in found] == ["uploaded", "posting", "posted"]
-            assert found[2]["before"] == {"status": "posting"}
-            assert found[2]["after"] == {"status": "posted", "posted": 1, "rejected": 1}
+            assert [row["action"].partition(".")[2] for row in found] == ["uploaded", "previewed", "posting", "posted"]
+            assert found[3]["before"] == {"status": "posting"}
+            assert found[3]["after"] == {"status": "posted", "posted": 1, "rejected": 1}
             row = (await rows_of(uow, batch_id))[0]
             entry = await uow.one(select(audit_log).where(audit_log.c.object_id == row["payment_id"]), "audit entry")
             assert entry["action"] == "payment.recorded"
@@ -179,7 +192,7 @@ class TestCancelling:
                 await batches.cancel(uow, batch_id, "once")
             with pytest.raises(WrongState) as refusal:
                 await batches.cancel(uow, batch_id, "twice")
-            assert (refusal.value.state, refusal.value.allowed) == (state, ("previewed", "posting"))
+            assert (refusal.value.state, refusal.value.allowed) == (state, ("previewing", "previewed", "posting"))
             with pytest.raises(WrongState):
                 await batches.post(uow, batch_id, 5_00)
 
@@ -214,6 +227,9 @@ async def test_a_batch_that_is_not_there(uow_of: UowOf, tenant: UUID) -> None:
         for call in (
             batches.post(uow, new_id(), 0),
             batches.cancel(uow, new_id(), "why"),
+            batches.preview_page(uow, new_id()),
+            batches.preview_progress(uow, new_id()),
+            batches.rejected(uow, new_id()),
             batches.post_page(uow, new_id()),
             batches.progress(uow, new_id()),
         ):
@@ -240,6 +256,8 @@ async def test_two_thousand_rows_are_previewed_and_posted_in_time(uow_of: UowOf,
     rows = [f"{found[n % 500]['loan_number']},10.00,,,X{n}" for n in range(2_000)]
     started = time.monotonic()
     batch_id = await upload(uow_of, tenant, *rows)
+    while await preview_page(uow_of, tenant, batch_id, batches.PREVIEW_PAGE):
+        pass
     assert time.monotonic() - started < 20
     started = time.monotonic()
     await post(uow_of, tenant, batch_id, page=batches.PAGE)

@@ -14,10 +14,13 @@ from sqlalchemy.engine import RowMapping
 from infra.db.bulk import insert_many
 from infra.db.models.payment_batches import payment_batch_rows, payment_batches
 from infra.db.models.servicing import loans
+from infra.db.pipeline import Write
 from infra.db.uow import UnitOfWork
 
 TO_POST: Final = ("acceptable", "unapplied")
 """The outcomes of rows that are yet to be posted."""
+WAITING: Final = "waiting"
+"""The outcome of a row that is yet to be previewed."""
 _CHUNK: Final = 5_000
 
 
@@ -60,6 +63,21 @@ async def add_rows(uow: UnitOfWork, rows: Sequence[dict[str, Any]]) -> None:
     await insert_many(uow, payment_batch_rows, columns, ((uow.tenant_id, *row.values()) for row in rows))
 
 
+async def rows_to_preview(uow: UnitOfWork, batch_id: UUID, limit: int) -> Sequence[RowMapping]:
+    """Rows of a batch that are yet to be previewed: `limit` of them, and all others of the loan of the last one."""
+    table = payment_batch_rows
+    waiting = text("outcome = 'waiting'")  # no parameter, as in add_batch
+    wanted = select(table).where(table.c.batch_id == batch_id, waiting)
+    return await uow.all(wanted.order_by(table.c.loan_number).fetch(limit, with_ties=True))
+
+
+def save_rows(uow: UnitOfWork, rows: list[dict[str, Any]]) -> None:
+    """Write what rows that were read have become, in one statement. They refer to their loans in the order of the ids,
+    as others lock them, so that two transactions never wait for each other."""
+    ordered = sorted(rows, key=lambda row: str(row["loan_id"] or ""))
+    uow.later(Write(payment_batch_rows, ordered, replace=True))
+
+
 async def rows_to_post(uow: UnitOfWork, batch_id: UUID, limit: int) -> Sequence[RowMapping]:
     """The next rows of a batch that are yet to be posted, in the order of the file."""
     table = payment_batch_rows
@@ -80,6 +98,15 @@ async def counts(uow: UnitOfWork, batch_id: UUID) -> dict[str, int]:
     table = payment_batch_rows
     statement = select(table.c.outcome, func.count().label("rows")).where(table.c.batch_id == batch_id)
     return {row["outcome"]: row["rows"] for row in await uow.all(statement.group_by(table.c.outcome))}
+
+
+async def total_to_post(uow: UnitOfWork, batch_id: UUID) -> int:
+    """What the rows of a batch that are yet to be posted add up to."""
+    table = payment_batch_rows
+    total = func.coalesce(func.sum(table.c.amount), 0, type_=table.c.amount.type)
+    found = await uow.execute(select(total).where(table.c.batch_id == batch_id, table.c.outcome.in_(TO_POST)))
+    result: int = found.scalar_one()
+    return result
 
 
 async def loan_ids(uow: UnitOfWork, numbers: Collection[str]) -> dict[str, UUID]:
