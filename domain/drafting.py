@@ -142,8 +142,8 @@ def decide_draft(
     """The draft of a period, as the loan stands at the close of `as_of`.
 
     In this order: the loan is active; no flag forbids it; one of the accounts can be drafted; the amount is above zero; the
-    payoff rule. The payoff is the one of the day the draft counts on, less what was paid since, and a draft counts on no day
-    before the loan was ours.
+    payoff rule. The payoff is the one of the day the draft counts on, less what was unapplied then and what was paid since,
+    and a draft counts on no day before the loan was ours.
     """
     state = loan.state(as_of)
     dues = [row.due_date for row in state.instalments]
@@ -162,7 +162,7 @@ def decide_draft(
         return replace(nothing, reason=first[0].refusal if first else NO_INSTRUMENT)
     due_date = due_date_of(authorization.cadence, dues, apply_date)
     then = state if effective == as_of else loan.state(effective)
-    payoff = 0 if then.payoff is None else then.payoff.total - (state.total_paid - then.total_paid)
+    payoff = 0 if then.payoff is None else then.payoff.total - then.unapplied - (state.total_paid - then.total_paid)
     decision = decide(
         authorization.amounts,
         wanted=wanted(authorization.amounts, state, apply_date, due_date),

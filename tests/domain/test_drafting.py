@@ -136,6 +136,21 @@ def test_the_payoff_rule_says_whether_the_last_of_a_fixed_amount_goes_out() -> N
     assert stopped.drafts[1].reason == "it is more than what pays the loan off, and such a draft is not to be processed"
 
 
+@pytest.mark.parametrize("rule", PayoffRule)
+def test_money_that_waits_for_the_next_due_date_is_not_drafted_again(rule: PayoffRule) -> None:
+    """What is kept unapplied pays the loan too: all that is drafted never comes to more than the loan ever cost."""
+    weekly = Cadence(DraftFrequency.WEEKLY, BEGINS + timedelta(days=1))
+    amounts = AmountTerms(AmountType.STATIC, 400_000, payoff_rule=rule)
+    waits = autopay(
+        amounts=amounts, cadence=weekly, next_process_date=weekly.start, extra=ExtraMoney.UNAPPLIED, recurring=True
+    )
+    drafts = preview(LOAN, [waits], UUID(int=1), BEGINS, HOLIDAYS).drafts
+    first, second, third, *others = [draft.amount for draft in drafts]
+    assert (first, second) == (400_000, 400_000)
+    assert sum([first, second, third, *others]) <= 35 * LEVEL + 29686
+    assert third == (0 if rule is PayoffRule.DO_NOT_PROCESS else pytest.approx(200_000, abs=5_000))
+
+
 def test_a_loan_that_is_not_active_is_not_drafted() -> None:
     charged_off = replace(LOAN, events=tuple(history((date(2020, 10, 1), ChargedOff("default")))))
     assert decide_draft(charged_off, autopay(), DUE, DUE, HOLIDAYS).reason == "the loan is charged_off"
