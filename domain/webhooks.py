@@ -100,13 +100,13 @@ def check_url(url: str, *, insecure: bool) -> None:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to a host on the internet: not loopback, private, link-local, shared, multicast,
-    reserved, nor one that stands for another address. Raises ValueError for what is no address."""
+    """Whether an IP address belongs to a host on the internet: not loopback, private, link-local, site-local, shared,
+    multicast, reserved, nor one that stands for another address. Raises ValueError for what is no address."""
     found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     if isinstance(found, IPv6Address):
         if found.ipv4_mapped is not None:
             found = found.ipv4_mapped
-        elif any(found in network for network in _TRANSLATED):
+        elif found.is_site_local or any(found in network for network in _TRANSLATED):
             return False
     return found.is_global and not found.is_multicast and not found.is_reserved
 

@@ -100,6 +100,8 @@ def test_a_demonstration_may_send_to_its_own_network(url: str) -> None:
         "fe80::1%eth0",
         "fc00::1",
         "fd12:3456::1",
+        "fec0::1",
+        "feff:ffff::1",
         "ff0e::1",
         "::ffff:10.0.0.1",
         "::ffff:127.0.0.1",
