@@ -48,14 +48,15 @@ DAYS_OF_ANY_YEAR: Final = 365
 
 
 class Recalculated:
-    """The rules of the method, and the periods of one replay. `_first`: number of the first instalment - 1."""
+    """The rules of the method, and the periods of one replay. `_first`: number of the first instalment - 1. `_day`: the one
+    to which the money that is being put somewhere pays interest."""
 
-    __slots__ = ("_first", "_periods")
+    __slots__ = ("_day", "_first", "_periods")
 
     _periods: RepaymentPeriods
 
     def __init__(self) -> None:
-        self._first = 0
+        self._first = self._day = 0
 
     def open(self, book: Book, first: int, on: date) -> None:
         self._first = first
@@ -105,13 +106,18 @@ class Recalculated:
 
     def pay(self, book: Book, amount: int, on: date, lines: list[AllocationLine], advance: AdvanceOrder) -> int:
         self.bring(book, on)
-        if book.terms.program.instalment_fee and amount >= self.payoff(book, on).total:
+        program = book.terms.program
+        self._day = on.toordinal()
+        if (program.instalment_fee or program.payoff_counts_today) and amount >= self.payoff(book, on).total:
             # instalments that are not made bear no fee
             book.own_fee_numbers.update(row.number for row in book.rows[book.current :])
+            self._day += program.payoff_counts_today  # what pays off pays what was quoted
+            if program.past_due_interest:
+                self._periods.bear_past_due(self._day)
         rest = self._pay_due(book, amount, on, lines)
         rest = self._pay_ahead(book, rest, on, lines, advance)
         if not book.principal_balance:
-            self._periods.settle(on.toordinal())
+            self._periods.settle(self._day)
         self._show(book, on)
         if not (book.principal_balance or book.fees_balance or any(row.unpaid for row in book.rows)):
             book.status, book.paid_off_on = LoanStatus.PAID_OFF, on
@@ -255,7 +261,7 @@ class Recalculated:
         """Pay the interest or the principal of an instalment as far as `rest` goes; returns what is left."""
         if not rest:
             return 0
-        period, row, day = self._periods.periods[index], book.rows[index], on.toordinal()
+        period, row, day = self._periods.periods[index], book.rows[index], self._day
         principal, interest = period.principal, period.interest
         if index >= book.current:
             principal, interest = self._periods.payable(index, day)

@@ -140,6 +140,21 @@ class TestPayoff:
         assert run(day, (day, quote.total - 1)).state.status is LoanStatus.ACTIVE
         assert_books_agree(done)
 
+    @pytest.mark.parametrize("past_due_interest", [True, False])
+    @pytest.mark.parametrize("day", [date(2024, 1, 1), date(2024, 1, 15), date(2024, 1, 31), date(2024, 3, 10)])
+    def test_where_today_counts_the_quote_is_what_is_paid(self, day: date, past_due_interest: bool) -> None:
+        """Nothing of it is left over; and money that is charged back on the same day is owed again."""
+        terms = under(payoff_counts_today=True, past_due_interest=past_due_interest)
+        quote = run(day, terms=terms).state.payoff
+        assert quote is not None
+        done = run(day, (day, quote.total), terms=terms)
+        assert (done.state.status, done.state.unapplied) == (LoanStatus.PAID_OFF, 0)
+        assert done.allocations["p2"].interest == quote.interest
+        assert_books_agree(done)
+        back = run(day + timedelta(days=40), (day, quote.total), (day, Chargeback("c", "p2", quote.total)), terms=terms)
+        assert back.state.principal_balance + back.state.accrued_interest >= quote.principal
+        assert_books_agree(back)
+
     @pytest.mark.parametrize(("counts_today", "interest"), [(False, 583_33 + 281_61), (True, 583_33 + 301_72)])
     def test_today_bears_on_what_is_past_due_too_where_it_counts(self, counts_today: bool, interest: int) -> None:
         """January bears 100,000.00 x 7 % / 12 = 583.33, and nothing is paid, so that February bears as much: 14 or 15 of

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 
+from domain.loan import LoanStatus
 from domain.plan import contract
 from domain.program import InterestMethod, PeriodInterest
 from tests.properties import exact
@@ -20,8 +21,11 @@ class Recalculated(LoanMachine):
     method = InterestMethod.RECALCULATED
 
     def check_earned(self) -> None:
-        """Each period's interest is rounded once, so the figure is the exact one but for half a cent a period."""
+        """Each period's interest is rounded once, so the figure is the exact one but for half a cent a period. Where today
+        counts, what paid the loan off has paid the interest of its own day too, which the principal bore no more."""
         life, program = self.life, self.life.terms.program
+        if program.payoff_counts_today and life.result.state.status is LoanStatus.PAID_OFF:
+            return
         periodic = program.past_due_interest and program.period_interest is PeriodInterest.PERIODIC
         if self.steps % FULL_EVERY or not self.is_plain() or not periodic:
             return
