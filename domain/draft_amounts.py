@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from domain.errors import InvalidInput
-from domain.loan import LoanState
+from domain.loan import FeeKind, LoanState
 from domain.program import ExtraMoney
 
 
@@ -131,11 +131,16 @@ def owed_through(state: LoanState, due_date: date) -> int:
     the fees the waterfall takes on the way. 0 when those instalments are paid: fees alone are not drafted.
 
     `due_date` is no later than the first one from the state's day on."""
-    unpaid = {row.due_date: row.unpaid for row in state.instalments}
-    if not any(amount for due, amount in unpaid.items() if due <= due_date):
+    if not any(row.unpaid for row in state.instalments if row.due_date <= due_date):
         return 0
-    later = (due for due in unpaid if due > due_date and (due < state.as_of or due == state.next_due_date))
-    return state.next_due_amount - sum(unpaid[due] for due in later)
+    assessed = {fee.instalment_number for fee in state.fees if fee.kind is FeeKind.INSTALMENT}
+    later = [
+        row
+        for row in state.instalments
+        if row.due_date > due_date and (row.due_date < state.as_of or row.due_date == state.next_due_date)
+    ]
+    to_come = sum(row.fees for row in later if row.number not in assessed)
+    return state.next_due_amount - sum(row.unpaid for row in later) - to_come
 
 
 def _principal_and_interest(state: LoanState, apply_date: date) -> int:

@@ -161,8 +161,6 @@ def _is_plain(stored: Stored, row: StoredInstalment, period: Occurrence, on: dat
         return False
     if program.late_fee_wait is not None and on >= row.due_date + program.late_fee_wait:
         return False
-    if program.instalment_fee and on > row.due_date:
-        return False  # that of the next instalment may come with it
     if program.interest_method is InterestMethod.SCHEDULED:
         return True
     # by day, or by the actual principal, interest depends on when money comes: the instalment stays while it pays principal

@@ -131,7 +131,6 @@ def test_where_what_is_stored_shows_that_nothing_varies_no_replay_is_asked(store
             id="another fixed amount, and who knows which draft is its first",
         ),
         pytest.param(ahead(12), id="so late that it bears a fee"),
-        pytest.param(ahead(6, program=Program(instalment_fee=5)), id="the fee of the next one may come with it"),
         pytest.param(by_day(instalments=[BEFORE, ROW._replace(principal=0), NEXT]), id="by day, and interest only"),
         pytest.param(by_day(cadence=WEEKLY, next_process_date=DUE - timedelta(days=7)), id="by day, and before it is due"),
     ],

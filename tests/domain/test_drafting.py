@@ -92,6 +92,12 @@ def test_a_fixed_amount_of_the_same_day_comes_first_whoever_looks_first(first_to
     assert amounts(LOAN, following, fixed, of=2, count=1) == [10000]
 
 
+def test_a_draft_that_goes_out_late_leaves_the_fee_of_the_next_instalment_to_that_one() -> None:
+    """2021-01-09 is a Saturday: its draft goes out on Monday, when the next instalment is the one to come."""
+    loan = Prospect(under(instalment_fee=250), (disbursed(),))
+    assert amounts(loan, autopay(), count=6) == [LEVEL + 250] * 6
+
+
 def test_what_others_draft_between_is_in_the_preview() -> None:
     fixed = recurring(2, 20000, date(2020, 10, 2))
     assert amounts(LOAN, autopay(1), fixed, of=1, count=3) == [LEVEL - 20000] * 3
