@@ -197,7 +197,7 @@ async def _book(uow: UnitOfWork, program: UUID, terms: LoanTerms, number: int) -
         origination_date=terms.contract_date,
         first_due_date=terms.first_due_date,
         maturity_date=DUES[0] + timedelta(weeks=35),
-        level_payment=282_00,
+        level_payment=282_25,
     )
     return loan_id, borrower
 
