@@ -14,6 +14,7 @@ from typing import Final
 from domain.errors import Conflict, InvalidInput, WrongState
 from domain.loan import LoanStatus
 from domain.money import format_amount
+from domain.payments import PaymentStatus
 
 
 class PayoutKind(StrEnum):
@@ -50,7 +51,7 @@ _TRANSITIONS: Final[dict[PayoutAction, tuple[PayoutStatus, PayoutStatus]]] = {
     PayoutAction.SEND: (PayoutStatus.APPROVED, PayoutStatus.SENT),
 }
 
-_REFUNDABLE: Final = "completed"
+_REFUNDABLE: Final = PaymentStatus.COMPLETED
 """The one state in which the money of a payment is here and counts."""
 
 _PAYS_OUT: Final = (LoanStatus.ACTIVE, LoanStatus.PAID_OFF, LoanStatus.CHARGED_OFF)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from domain.errors import WrongState
 from domain.money import format_amount
+from domain.payments import PaymentStatus
 
 
 class ReversalStatus(StrEnum):
@@ -54,7 +55,8 @@ class NoticeOutcome(StrEnum):
     FAILED = "failed"
 
 
-_REVERSIBLE: Final = "completed"
+REVERSIBLE: Final = PaymentStatus.COMPLETED
+"""The one state in which people reverse a payment."""
 _WAITS_FOR: Final = {ReversalStep.APPROVAL: "a second person", ReversalStep.DONE: "nobody"}
 
 
@@ -80,9 +82,9 @@ def check_reversible(status: str, refunds: Sequence[GivenBack]) -> None:
     of what other payments left unapplied; who means it cancels the refund. What a bank takes back all the same is there to
     be owed again (a chargeback), or is a return, which nobody is asked about.
     """
-    if status != _REVERSIBLE:
+    if status != REVERSIBLE:
         detail = f"The payment is {status}: only a completed payment is reversed."
-        raise WrongState(detail, state=status, allowed=[_REVERSIBLE])
+        raise WrongState(detail, state=status, allowed=[REVERSIBLE])
     if not refunds:
         return
     given = ", ".join(f"refund {each.id} of {format_amount(each.amount)}" for each in refunds)

@@ -20,6 +20,7 @@ from domain.happenings import Happening
 from domain.history import standing, surviving
 from domain.instruments import VerificationMethod, VerificationStatus
 from domain.money import format_amount
+from domain.payments import COUNTING, PaymentStatus
 from domain.rails import effective_date, settles_on
 from domain.restatement import CorrectionKind
 from domain.reversal import ReversalStatus, ReversalStep
@@ -41,7 +42,6 @@ from services.replaying import Amendment, LockedLoan, amended, lock_loan, today
 
 _WITH_FEE: Final = ("R01", "R09")
 """Only money that was not there costs the borrower the program's NSF fee."""
-_COUNTING: Final = ("processing", "completed")
 _RETRYING: Final = (EnrolmentStatus.ACTIVE, EnrolmentStatus.COMPLETED)
 """Also one that ended because nothing was left to draft: what came back was authorized."""
 
@@ -49,7 +49,7 @@ _RETRYING: Final = (EnrolmentStatus.ACTIVE, EnrolmentStatus.COMPLETED)
 async def post(uow: UnitOfWork, loan: LockedLoan, entry: Row, payment: Row, code: str) -> str | None:
     """Take a returned payment back, and do what follows. Returns None, or why a person has to look at it."""
     why = f"{code} {return_code(code).title}"
-    if payment["status"] not in _COUNTING:
+    if payment["status"] not in COUNTING:
         await _review(uow, loan, payment, f"{why}: the payment is {payment['status']} already")
         return f"the payment is {payment['status']} already"
     draft = await autopay_repository.draft(uow, entry["draft_id"])
@@ -142,7 +142,7 @@ async def _take_back(
     corrected = await carry_out(uow, loan, plan, kind, why, payment_id=payment_id, followed_up_as=reversal_id)
     await payment_rows.set_returned(uow, payment["id"], code)
     before = {"status": payment["status"]}
-    after = {"status": "returned", "return_code": code, "loan_id": str(loan.id)}
+    after = {"status": str(PaymentStatus.RETURNED), "return_code": code, "loan_id": str(loan.id)}
     await uow.audit("payment.returned", "payment", payment["id"], before=before, after=after, reason=why)
     data = {"return_code": code, "amount": format_amount(payment["amount"])}
     happening = Happening(WebhookType.PAYMENT_RETURNED, data, str(payment["id"]))

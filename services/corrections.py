@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.correction import Correction, correction
@@ -29,6 +29,7 @@ from domain.events import (
 from domain.history import Record, check_void, fresh, replay_corrected, standing, standing_record, surviving
 from domain.journal import Entry
 from domain.loan import state_hash
+from domain.payments import COUNTING, PaymentStatus
 from domain.payouts import PayoutStatus
 from domain.replay import check_effective_date, replay
 from domain.restatement import CorrectionKind, Restatement
@@ -41,9 +42,6 @@ from infra.db.uow import UnitOfWork
 from services import autopay, restating
 from services.payments import naming_the_zone
 from services.replaying import Amendment, LockedLoan, amend, amended, load_loan, lock_loan, today
-
-_COUNTING: Final = ("processing", "completed")
-"""Payments whose money counts, so that it can count from another day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,7 @@ async def reverse(
         "payment",
         payment["id"],
         before={"status": payment["status"]},
-        after={"status": "reversed", "loan_id": str(loan.id)},
+        after={"status": str(PaymentStatus.REVERSED), "loan_id": str(loan.id)},
         reason=reason,
     )
     return corrected
@@ -214,11 +212,11 @@ async def payment_of_loan(uow: UnitOfWork, payment_id: UUID, *, lock: bool) -> t
 
 
 async def _plan_backdate(uow: UnitOfWork, payment: Row, loan: LockedLoan, effective_date: date) -> Planned:
-    if payment["status"] not in _COUNTING:
+    if payment["status"] not in COUNTING:
         raise WrongState(
             f"The payment is {payment['status']}: only money that counts can count from another day.",
             state=payment["status"],
-            allowed=_COUNTING,
+            allowed=COUNTING,
         )
     received, settled = events_of_payment(loan, payment["id"])
     as_of = await today(uow, loan)

@@ -17,6 +17,7 @@ from domain.errors import NotFound, WrongState
 from domain.loan import LoanStatus
 from domain.money import format_amount
 from domain.reversal import (
+    REVERSIBLE,
     AutopayOutcome,
     NoticeOutcome,
     ReversalStatus,
@@ -117,7 +118,7 @@ async def approve(uow: UnitOfWork, payment_id: UUID, reason: str | None = None) 
     to meanwhile; Forbidden for whoever asked for it; and what `corrections.plan_reverse` raises.
     """
     row, payment, loan = await _to_decide(uow, payment_id)
-    if payment["status"] != "completed":
+    if payment["status"] != REVERSIBLE:
         raise WrongState(
             f"The payment has become {payment['status']} since its reversal was asked for: only a completed payment is "
             "reversed. The reversal can be rejected.",

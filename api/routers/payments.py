@@ -20,11 +20,11 @@ from api.schemas.payments import (
     PaymentMethod,
     PaymentPreview,
     PaymentRequest,
-    PaymentStatus,
     PreviewRequest,
 )
 from api.schemas.payouts import Payout, payout_values
 from domain.payment_file import Method
+from domain.payments import PaymentStatus
 from domain.replay import Preview
 from infra.db.queries import loans as loan_queries
 from infra.db.queries import payments as queries

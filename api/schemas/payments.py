@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from api.schemas.base import Amount, Date, Money, Schema
 from api.schemas.payouts import Payout
+from domain.payments import PaymentStatus
 
 
 class PaymentMethod(StrEnum):
@@ -20,16 +21,6 @@ class PaymentMethod(StrEnum):
     CARD = "card"
     CASH = "cash"
     OTHER = "other"
-
-
-class PaymentStatus(StrEnum):
-    PENDING = "pending"
-    PROCESSING = "processing"
-    COMPLETED = "completed"
-    VOIDED = "voided"
-    FAILED = "failed"
-    RETURNED = "returned"
-    REVERSED = "reversed"
 
 
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255)]

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import array
 
 from domain.autopay import OPEN, DraftStatus
 from domain.flags import LoanFlag
+from domain.payments import PaymentStatus
 from infra.db.models.processes import autopay_drafts, autopay_enrolments
 from infra.db.models.servicing import payment_instruments, payments
 from infra.db.pipeline import Asked, Query, Row
@@ -60,7 +61,7 @@ _PREPARED: Final = Query(
 )
 _PROMISED: Final = Query(
     select(func.coalesce(func.sum(payments.c.amount), 0, type_=payments.c.amount.type).label("total")).where(
-        payments.c.loan_id == _LOAN, payments.c.status == "pending"
+        payments.c.loan_id == _LOAN, payments.c.status == str(PaymentStatus.PENDING)
     )
 )
 

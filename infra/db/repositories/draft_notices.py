@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_into
 from domain.autopay import OPEN, DraftStatus, EnrolmentStatus
 from domain.cadence import DraftFrequency
 from domain.loan import SETTLED
+from domain.payments import PaymentStatus
 from infra.db.models.processes import autopay_drafts, autopay_enrolments, autopay_notices
 from infra.db.models.servicing import instalments, loan_flags, loans, payments, program_versions
 from infra.db.pipeline import Query, Row
@@ -97,7 +98,7 @@ def _stored() -> Select[Any]:
     )
     under_way = or_(
         _of_loan(drafts, drafts.c.status == str(DraftStatus.PENDING)),
-        _of_loan(payments, payments.c.status == "pending"),
+        _of_loan(payments, payments.c.status == str(PaymentStatus.PENDING)),
         _of_loan(loan_flags),
         _of_loan(other, other.c.status.in_(_OPEN), other.c.id != table.c.id),
     )

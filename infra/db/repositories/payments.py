@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, String, Uuid, any_, bindparam, select, update
 
 from domain.loan import Allocation
+from domain.payments import PaymentStatus
 from infra.db.models.servicing import payment_allocations, payments
 from infra.db.pipeline import Asked, Query, Row, Write
 from infra.db.repositories.loans import CacheKey, differences, sync
@@ -60,7 +61,9 @@ def add_payments(uow: UnitOfWork, rows: list[dict[str, Any]]) -> None:
 async def set_settled(uow: UnitOfWork, payment_ids: list[UUID]) -> None:
     """Payments whose money has arrived."""
     await uow.execute(
-        update(payments).where(payments.c.id.in_(payment_ids)).values(status="completed", settlement_status="settled")
+        update(payments)
+        .where(payments.c.id.in_(payment_ids))
+        .values(status=str(PaymentStatus.COMPLETED), settlement_status="settled")
     )
 
 
@@ -76,13 +79,15 @@ async def set_refunded(uow: UnitOfWork, payment_id: UUID, refunded: int) -> None
 
 async def set_reversed(uow: UnitOfWork, payment_id: UUID) -> None:
     """A payment that was taken back pays nothing."""
-    await uow.execute(update(payments).where(payments.c.id == payment_id).values(status="reversed", **_NOTHING))
+    await uow.execute(
+        update(payments).where(payments.c.id == payment_id).values(status=str(PaymentStatus.REVERSED), **_NOTHING)
+    )
     await sync(uow, payment_allocations, "payment_id", [payment_id], {})
 
 
 async def set_returned(uow: UnitOfWork, payment_id: UUID, code: str) -> None:
     """A payment that its bank took back, for the reason of the code, pays nothing."""
-    returned = {"status": "returned", "settlement_status": "returned", "return_code": code, **_NOTHING}
+    returned = {"status": str(PaymentStatus.RETURNED), "settlement_status": "returned", "return_code": code, **_NOTHING}
     await uow.execute(update(payments).where(payments.c.id == payment_id).values(**returned))
     await sync(uow, payment_allocations, "payment_id", [payment_id], {})
 
