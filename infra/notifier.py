@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from pathlib import Path
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from infra.ids import new_id
@@ -35,11 +36,21 @@ class Mail:
 
 class Undelivered(Exception):
     """A mail that was not sent: the kind of the error, without its text, which may hold the address. `final`: no further
-    attempt would bring it there."""
+    attempt would bring it there. `away`: no other mail would have been sent either."""
 
-    def __init__(self, kind: str, *, final: bool) -> None:
+    def __init__(self, kind: str, *, final: bool, away: bool) -> None:
         super().__init__(kind)
         self.final = final
+        self.away = away
+
+
+class Unencrypted(smtplib.SMTPException):
+    """The server offers no encryption, so it gets no password."""
+
+
+_OF_ONE_MAIL: Final = (ValueError, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, smtplib.SMTPNotSupportedError)
+_FIRST_FINAL: Final = 500
+"""Replies from 500 on are for good, those below are for now (RFC 5321, 4.2.1), such as of a server that lists greys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +77,8 @@ class Notifier:
         try:
             await asyncio.to_thread(self._deliver, mail)
         except (OSError, ValueError, smtplib.SMTPException) as error:
-            final = isinstance(error, ValueError | smtplib.SMTPRecipientsRefused)
-            raise Undelivered(type(error).__name__, final=final) from None
+            away = not isinstance(error, _OF_ONE_MAIL)
+            raise Undelivered(type(error).__name__, final=not away and _is_final(error), away=away) from None
 
     def _deliver(self, mail: Mail) -> None:
         message = _message(mail)
@@ -86,10 +97,17 @@ class Notifier:
                 server.starttls(context=ssl.create_default_context())
                 encrypted = True
             if url.username and not encrypted:
-                raise smtplib.SMTPNotSupportedError("the server offers no encryption, so it gets no password")
+                raise Unencrypted
             if url.username:
                 server.login(unquote(url.username), unquote(url.password or ""))
             server.send_message(message)
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether what was wrong with one mail stays so: an address the server does not know or cannot write to."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= _FIRST_FINAL for code, _ in error.recipients.values())
+    return not isinstance(error, smtplib.SMTPDataError) or error.smtp_code >= _FIRST_FINAL
 
 
 def _message(mail: Mail) -> EmailMessage:

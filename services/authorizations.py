@@ -82,8 +82,8 @@ def authorization(row: Row, basis: DraftBasis) -> Authorization:
 
 
 async def can_be_drafted(uow: UnitOfWork, row: Row) -> bool:
-    """Whether one of the accounts of an enrolment can be drafted."""
-    found = authorization(row, await basis_of(uow, row["loan_id"], row["id"]))
+    """Whether one of the accounts of an open enrolment can be drafted."""
+    found = authorization(row, await basis_of(uow, row["loan_id"]))
     return any(source.refusal is None for source in found.sources)
 
 

@@ -110,11 +110,13 @@ async def due(uow: UnitOfWork, enrolment_id: UUID) -> Notice | None:
     if upcoming is None:
         return None
     level = await repository.level_payment(uow, row["loan_id"])
-    before = _before(await repository.last_drafted(uow, enrolment_id), amounts_of(row), level)
+    last = await repository.last_drafted(uow, enrolment_id)
+    before = _before(last, amounts_of(row), level)
     # a day has one draft at most, so these reach the end of the window
     count = 1 if upcoming == row["next_process_date"] else draft_notices.MOST_DAYS + 1
-    found = draft_notices.to_notify((await outlook(uow, enrolment_id, count)).drafts, before, today, notified)
-    return None if found is None else await _notice(uow, row, found)
+    drafts = (await outlook(uow, enrolment_id, count)).drafts
+    found = draft_notices.to_notify(drafts, before, today, notified)
+    return None if found is None else await _notice(uow, row, found, first=last is None and found == drafts[0])
 
 
 async def note_sent(uow: UnitOfWork, notice: Notice) -> None:
@@ -140,7 +142,7 @@ async def _first_not_notified(uow: UnitOfWork, row: Row, today: date, notified: 
     return None
 
 
-async def _notice(uow: UnitOfWork, row: Row, draft: Drafting) -> Notice | None:
+async def _notice(uow: UnitOfWork, row: Row, draft: Drafting, *, first: bool) -> Notice | None:
     to = await uow.one(addressee(row["loan_id"]), "borrower")
     if not to["email"]:
         return None
@@ -154,5 +156,6 @@ async def _notice(uow: UnitOfWork, row: Row, draft: Drafting) -> Notice | None:
         draft.process_date,
         account["account_number_last_four"],
         f"autopay-notice-{row['id']}-{draft.process_date}",
+        first=first,
     )
     return Notice(row["id"], draft.process_date, draft.amount, mail)

@@ -7,6 +7,7 @@ import email
 import email.policy
 from collections.abc import AsyncIterator
 from pathlib import Path
+from smtplib import SMTPDataError, SMTPRecipientsRefused
 
 import pytest
 
@@ -81,7 +82,7 @@ async def test_a_password_is_not_sent_to_a_server_without_encryption(
     notifier = Notifier(Settings(home=tmp_path, smtp_url=url.replace("://", "://user:secret@")))
     await notifier.send([MAIL])
     assert not server.messages
-    assert "mail not sent: SMTPNotSupportedError" in caplog.text
+    assert "mail not sent: Unencrypted" in caplog.text
 
 
 async def test_a_server_that_is_away_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -116,7 +117,35 @@ async def test_whoever_tries_again_is_told_whether_it_can_help(smtp: tuple[SmtpS
     server.refusing = True
     with pytest.raises(Undelivered) as refused:
         await notifier.deliver(MAIL)
-    assert (str(refused.value), refused.value.final) == ("SMTPRecipientsRefused", True)
+    assert outcome(refused.value) == ("SMTPRecipientsRefused", True, False)
+    with pytest.raises(Undelivered) as unknown:  # the server has no SMTPUTF8
+        await Notifier(Settings(home=tmp_path, smtp_url=url)).deliver(Mail("j\u00fcrgen@example.com", "x", "y"))
+    assert outcome(unknown.value) == ("SMTPNotSupportedError", True, False)
     with pytest.raises(Undelivered) as away:
         await Notifier(Settings(home=tmp_path, smtp_url="smtp://127.0.0.1:1")).deliver(MAIL)
-    assert (str(away.value), away.value.final) == ("ConnectionRefusedError", False)
+    assert outcome(away.value) == ("ConnectionRefusedError", False, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "final"),
+    [
+        (SMTPRecipientsRefused({MAIL.to: (550, b"no such user")}), True),
+        (SMTPRecipientsRefused({MAIL.to: (450, b"greylisted")}), False),
+        (SMTPDataError(554, b"not wanted"), True),
+        (SMTPDataError(452, b"the mailbox is full"), False),
+    ],
+)
+async def test_what_is_for_now_is_tried_again_and_keeps_no_other_mail(
+    error: Exception, final: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Notifier, mail: Mail) -> None:
+        raise error
+
+    monkeypatch.setattr(Notifier, "_deliver", refuse)
+    with pytest.raises(Undelivered) as refused:
+        await Notifier(Settings(home=tmp_path)).deliver(MAIL)
+    assert outcome(refused.value) == (type(error).__name__, final, False)
+
+
+def outcome(error: Undelivered) -> tuple[str, bool, bool]:
+    return str(error), error.final, error.away

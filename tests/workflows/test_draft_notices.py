@@ -12,16 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Replayer
 
+from activities import draft_notices
 from activities.contracts import NoticeRound, NoticesProgress
 from activities.draft_notices import DraftNoticeActivities
+from domain.drafting import Outlook
+from domain.errors import WrongState
 from domain.events import ChargedFee, FeeCharged
 from domain.terms import LoanTerms
 from infra.clock import date_in_zone
 from infra.db.models.processes import autopay_notices
 from infra.db.models.servicing import borrowers
+from infra.db.uow import UnitOfWork
 from infra.notifier import Mail, Notifier, Undelivered
 from infra.settings import Settings
 from services import autopay, dates
+from services import draft_notices as service
 from services.replaying import apply_event, lock_loan
 from tests.api.mailbox import Mailbox
 from tests.conftest import MakeTenant
@@ -76,7 +81,9 @@ async def test_an_opened_date_tells_of_the_draft_once(
     advance_id = await platform.move_date(tenant, FIRST + timedelta(days=2))
     assert await told(rows) == [(enrolment_id, FIRST)]
     (mail,) = Mailbox(Notifier(settings).outbox).to(address)
-    assert f"automatic payment of {DUE}" in mail.get_content().replace("\n", " ")
+    text = mail.get_content().replace("\n", " ")
+    assert f"automatic payment of {DUE}" in text
+    assert "not the regular amount" in text  # there was none before it
     handle = platform.client.get_workflow_handle(dates.workflow_id(advance_id))
     history = await histories.keep("DateAdvanceWorkflow.notices", handle)
     assert "send_draft_notices" in history.to_json()
@@ -111,8 +118,14 @@ async def send(rows: Rows, notifier: Notifier, seconds: int = 60, after: UUID | 
     return await ActivityEnvironment().run(step, NoticeRound(rows.tenant, seconds, after))
 
 
+@pytest.fixture
+def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draft_notices, "AT_ONCE", 1)
+
+
+@pytest.mark.usefixtures("one_at_a_time")
 async def test_a_mail_server_that_is_away_is_asked_once_a_date(three: tuple[Rows, list[UUID]], settings: Settings) -> None:
-    (rows, enrolled), away = three, Sends(settings, Undelivered("TimeoutError", final=False))
+    (rows, enrolled), away = three, Sends(settings, Undelivered("TimeoutError", final=False, away=True))
     assert await send(rows, away) == NoticesProgress(None)
     assert (len(away.tried), await told(rows)) == (1, [])
     there = Sends(settings)
@@ -123,11 +136,29 @@ async def test_a_mail_server_that_is_away_is_asked_once_a_date(three: tuple[Rows
 async def test_an_address_that_is_refused_keeps_no_notice_of_others(
     three: tuple[Rows, list[UUID]], settings: Settings
 ) -> None:
-    refusing = Sends(settings, Undelivered("SMTPRecipientsRefused", final=True))
+    refusing = Sends(settings, Undelivered("SMTPRecipientsRefused", final=True, away=False))
     assert await send(three[0], refusing) == NoticesProgress(None)
     assert (len(refusing.tried), await told(three[0])) == (3, [])
 
 
+async def test_a_loan_whose_drafts_cannot_be_foreseen_keeps_no_notice_of_others(
+    three: tuple[Rows, list[UUID]], settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (rows, (first, second, third)), notifier = three, Sends(settings)
+    foresee = service.outlook
+
+    async def refused(uow: UnitOfWork, enrolment_id: UUID, count: int) -> Outlook:
+        if enrolment_id == second:
+            raise WrongState("The loan is paid_off: only an active loan is modified.", state="paid_off", allowed=["active"])
+        return await foresee(uow, enrolment_id, count)
+
+    monkeypatch.setattr(service, "outlook", refused)
+    assert await send(rows, notifier) == NoticesProgress(None)
+    assert await told(rows) == [(first, FIRST), (third, FIRST)]
+    assert f"the drafts of enrolment {second} cannot be foreseen: wrong_state" in caplog.text
+
+
+@pytest.mark.usefixtures("one_at_a_time")
 async def test_a_round_that_is_over_says_where_to_go_on(three: tuple[Rows, list[UUID]], settings: Settings) -> None:
     (rows, enrolled), notifier = three, Sends(settings)
     after, rounds = None, []
