@@ -107,13 +107,16 @@ class Recalculated:
     def pay(self, book: Book, amount: int, on: date, lines: list[AllocationLine], advance: AdvanceOrder) -> int:
         self.bring(book, on)
         program = book.terms.program
-        self._day = on.toordinal()
-        if (program.instalment_fee or program.payoff_counts_today) and amount >= self.payoff(book, on).total:
-            # instalments that are not made bear no fee
-            book.own_fee_numbers.update(row.number for row in book.rows[book.current :])
-            self._day += program.payoff_counts_today  # what pays off pays what was quoted
-            if program.past_due_interest:
-                self._periods.bear_past_due(self._day)
+        self._day = max(self._day, on.toordinal())  # it is ahead where money of the same day was
+        if (program.instalment_fee or program.payoff_counts_today) and amount >= book.principal_balance:
+            if amount >= self.payoff(book, on).total:
+                # instalments that are not made bear no fee
+                book.own_fee_numbers.update(row.number for row in book.rows[book.current :])
+            if program.payoff_counts_today and amount >= self._payoff_to(book, on, on.toordinal()).total:
+                # today's interest too, as was quoted: else what is short of the quote by it would pay off
+                self._day = on.toordinal() + 1
+                if program.past_due_interest:
+                    self._periods.bear_past_due(self._day)
         rest = self._pay_due(book, amount, on, lines)
         rest = self._pay_ahead(book, rest, on, lines, advance)
         if not book.principal_balance:
@@ -127,14 +130,7 @@ class Recalculated:
 
     def payoff(self, book: Book, on: date) -> PayoffQuote:
         """Principal, interest accrued to the day (today's too where the program counts it) and fees."""
-        program = book.terms.program
-        day = on.toordinal() + program.payoff_counts_today
-        periods = self._periods.copy()
-        if program.past_due_interest:
-            periods.bear_past_due(day)
-        interest = periods.at(day).interest - sum(period.interest_paid for period in periods.periods)
-        principal, fees = book.principal_balance, book.fees_balance
-        return PayoffQuote(principal, interest, fees, principal + interest + fees, self.per_diem(book, on))
+        return self._payoff_to(book, on, on.toordinal() + book.terms.program.payoff_counts_today)
 
     def per_diem(self, book: Book, on: date) -> Fraction:
         """What the principal that bears interest bears on the day after `on`; nothing after the last due date."""
@@ -196,8 +192,18 @@ class Recalculated:
     def chargeback(self, book: Book, principal: int, interest: int, on: date) -> None:
         self.bring(book, on)
         book.pay_principal(-principal, on)
-        self._periods.credit(on.toordinal(), principal, interest)
+        day = on.toordinal()  # until money of the same day counts, what it paid is bearing still
+        self._periods.credit(day, principal, interest, max(self._day, day))
         self._show(book)
+
+    def _payoff_to(self, book: Book, on: date, day: int) -> PayoffQuote:
+        """The payoff on `on` with interest to `day`. Changes nothing."""
+        program, periods = book.terms.program, self._periods.copy()
+        if program.past_due_interest:
+            periods.bear_past_due(day)
+        interest = periods.at(day).interest - sum(period.interest_paid for period in periods.periods)
+        principal, fees = book.principal_balance, book.fees_balance
+        return PayoffQuote(principal, interest, fees, principal + interest + fees, self.per_diem(book, on))
 
     def _pay_due(self, book: Book, rest: int, on: date, lines: list[AllocationLine]) -> int:
         """Pay the instalments due: one after the other, or component by component, as the program says."""

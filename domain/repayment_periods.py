@@ -154,10 +154,10 @@ class RepaymentPeriods:
             self.set_instalment(index, period.paid - period.credited)
             self._settle(day)
 
-    def credit(self, day: int, principal: int, interest: int) -> None:
-        """Principal and interest charged back on `day` are due with the instalment of the period that holds it, and the
-        principal bears interest from then on."""
-        day = min(day, self.periods[-1].due)
+    def credit(self, day: int, principal: int, interest: int, bears_from: int) -> None:
+        """Principal and interest charged back on `day` are due with the instalment of the period that holds it. The
+        principal bears interest from the end of `bears_from` on."""
+        day, bears_from = min(day, self.periods[-1].due), min(bears_from, self.periods[-1].due)
         last = len(self.periods) - 1
         index = next((i for i in range(last) if day < self.periods[i].due), last)
         period = self.periods[index]
@@ -165,7 +165,7 @@ class RepaymentPeriods:
         period.credited_interest += interest
         self.lent += principal
         self._paying_more(index, principal + interest)
-        self.change(day, principal)
+        self.change(bears_from, principal)
         self.settle(day)
 
     def settle(self, day: int) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from domain.changes import RateChanged, ReAmortized
 from domain.events import Chargeback, ChargedOff, Event, EventBody, PaymentReceived, Waived, WaiverTarget
+from domain.going_on import GoingOn
 from domain.loan import LoanState, LoanStatus
 from domain.program import (
     AdvanceOrder,
@@ -65,6 +66,31 @@ def run(as_of: date, *happened: tuple[date, int | EventBody], terms: LoanTerms =
 def rows(state: LoanState) -> list[tuple[int, int]]:
     """Principal and interest of each instalment."""
     return [(row.principal, row.interest) for row in state.instalments]
+
+
+def assert_what_is_short_is_left(
+    terms: LoanTerms, day: date, short: int, before: list[tuple[date, int | EventBody]]
+) -> None:
+    """A payment short of the quote leaves that to pay, on the same day and on the next; then all was as quoted."""
+    quote = run(day, *before, terms=terms).state.payoff
+    assert quote is not None
+    paid = [*before, (day, quote.total - short)]
+    for rest_day in (day, day + timedelta(days=1)):
+        left = run(rest_day, *paid, terms=terms)
+        assert (left.state.status, left.state.unapplied) == (LoanStatus.ACTIVE, 0)
+        assert left.state.payoff is not None
+        assert left.state.payoff.total == short
+        assert_books_agree(left)
+        done = run(rest_day, *paid, (rest_day, short), terms=terms)
+        assert (done.state.status, done.state.unapplied) == (LoanStatus.PAID_OFF, 0)
+        own = [done.allocations[f"p{number}"] for number in (len(paid) + 1, len(paid) + 2)]
+        assert sum(allocation.interest for allocation in own) == quote.interest
+        assert_books_agree(done)
+        going = GoingOn(terms, events(terms, *before))
+        going.at(day)
+        for happened in (paid, [*paid, (rest_day, short)]):
+            assert going.follow(events(terms, *happened))
+            assert going.at(rest_day) == run(rest_day, *happened, terms=terms)
 
 
 CONTRACT = [(1643, 58), (1652, 49), (1662, 39), (1672, 29), (1681, 20), (1690, 10)]
@@ -154,6 +180,42 @@ class TestPayoff:
         back = run(day + timedelta(days=40), (day, quote.total), (day, Chargeback("c", "p2", quote.total)), terms=terms)
         assert back.state.principal_balance + back.state.accrued_interest >= quote.principal
         assert_books_agree(back)
+
+    @pytest.mark.parametrize("past_due_interest", [True, False])
+    @pytest.mark.parametrize("day", [date(2024, 1, 15), date(2024, 1, 31), date(2024, 2, 1), date(2024, 3, 10)])
+    @pytest.mark.parametrize("short", [1, 2])
+    def test_where_today_counts_less_than_the_quote_leaves_what_is_short(
+        self, day: date, short: int, past_due_interest: bool
+    ) -> None:
+        """Today's interest on 100.00 is 0.02, so that what is short by it would be a payoff where today did not count."""
+        terms = under(payoff_counts_today=True, past_due_interest=past_due_interest)
+        assert_what_is_short_is_left(terms, day, short, [])
+
+    @pytest.mark.parametrize("day", [date(2024, 2, 10), date(2024, 2, 28)])
+    @pytest.mark.parametrize("short", [1, 2])
+    def test_nor_where_the_instalments_have_borne_their_fees(self, day: date, short: int) -> None:
+        """Of two instalments one is due, and the other's fee was taken by what was paid of it."""
+        fees_first = (Component.PENALTIES, Component.FEES, Component.INTEREST, Component.PRINCIPAL)
+        program = replace(PROGRAM, payoff_counts_today=True, instalment_fee=1000, allocation_order=fees_first)
+        terms = replace(TERMS, program=program, principal=1_000_000, periods=2)
+        due = date(2024, 2, 1)
+        first = run(due, terms=terms).state.instalments[0]
+        before = [(due, first.unpaid + 1000 + 1000)]
+        assert_what_is_short_is_left(terms, day, short, before)
+
+    @pytest.mark.parametrize(("short", "status"), [(1, LoanStatus.ACTIVE), (0, LoanStatus.PAID_OFF)])
+    def test_what_is_paid_and_charged_back_on_a_day_bears_once(self, short: int, status: LoanStatus) -> None:
+        """The day after, the loan owes what it would if nothing had been paid, a cent of rounding aside."""
+        terms = replace(under(payoff_counts_today=True), principal=10_000_000)
+        day, after = date(2024, 1, 15), date(2024, 1, 16)
+        quote, unpaid = run(day, terms=terms).state.payoff, run(after, terms=terms).state.payoff
+        assert quote is not None
+        assert unpaid is not None
+        paid = (day, quote.total - short)
+        assert run(day, paid, terms=terms).state.status is status
+        back = run(after, paid, (day, Chargeback("c", "p2", paid[1])), terms=terms).state.payoff
+        assert back is not None
+        assert abs(back.total - unpaid.total) <= 1
 
     @pytest.mark.parametrize(("counts_today", "interest"), [(False, 583_33 + 281_61), (True, 583_33 + 301_72)])
     def test_today_bears_on_what_is_past_due_too_where_it_counts(self, counts_today: bool, interest: int) -> None:
