@@ -7,7 +7,7 @@ Most drafts take the same amount as the one before, and for most of these that s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import takewhile
@@ -40,9 +40,10 @@ def agreed(amounts: AmountTerms, instalment: int) -> int:
     return amounts.amount if amounts.kind is AmountType.STATIC and amounts.amount is not None else instalment
 
 
-def to_notify(drafts: Sequence[Drafting], before: int, today: date, notified: Collection[date]) -> Drafting | None:
-    """The draft of which a notice is sent today: the first of those to come that is in the window, takes another amount
-    than the draft before it, and whose process date is not among the `notified`. None: there is none.
+def to_notify(drafts: Sequence[Drafting], before: int, today: date, told: Mapping[date, int]) -> Drafting | None:
+    """The draft of which a notice is sent today: the first of those to come that is in the window and takes another amount
+    than its borrower expects, which is the one last `told` of its process date, else the one of the draft before it. None:
+    there is none.
 
     `drafts`: in order, from the next one on; those that take nothing are passed over. `before`: the amount of the last one
     prepared or sent, else the one agreed to. Where drafts follow each other in less than ten days, each is compared with
@@ -52,7 +53,8 @@ def to_notify(drafts: Sequence[Drafting], before: int, today: date, notified: Co
     for draft in drafts:
         if not draft.amount:
             continue
-        if draft.amount != before and first <= draft.process_date <= last and draft.process_date not in notified:
+        expected = told.get(draft.process_date, before)
+        if draft.amount != expected and first <= draft.process_date <= last:
             return draft
         before = draft.amount
     return None
@@ -73,7 +75,7 @@ class StoredInstalment(NamedTuple):
 class Stored:
     """What is stored of an active enrolment and its loan, from which the drafts to come can mostly be told without a replay.
 
-    `before`: the amount of the last draft, else the one agreed to; `notified`: process dates of which a notice was sent.
+    `before`: the amount of the last draft, else the one agreed to; `told`: what was last told of process dates.
     `payoff`: principal and accrued interest, less what is unapplied. `other_money`: fees are owed, money is unapplied, or
     was not the borrower's. `unusual`: something else goes on than drafts of this enrolment (a payment or draft under way,
     a flag, another enrolment), or the loan was not brought through the day before. `instalments`: in order, those not
@@ -86,7 +88,7 @@ class Stored:
     on_process_date: bool
     next_process_date: date
     before: int
-    notified: frozenset[date]
+    told: Mapping[date, int]
     status: LoanStatus
     program: Program
     payoff: int
@@ -101,8 +103,7 @@ def may_be_told(stored: Stored, today: date, holidays: frozenset[date]) -> bool:
     the drafts to come; anything out of the ordinary is for a replay to say."""
     first, last = window(today)
     periods = _periods(stored, last, holidays)
-    untold = [one for one in periods if one.process_date >= first and one.process_date not in stored.notified]
-    if not untold or stored.status is not LoanStatus.ACTIVE:
+    if not any(one.process_date >= first for one in periods) or stored.status is not LoanStatus.ACTIVE:
         return False
     if stored.unusual or stored.next_process_date < today:
         return True
@@ -112,7 +113,7 @@ def may_be_told(stored: Stored, today: date, holidays: frozenset[date]) -> bool:
     if taken is None or stored.payoff < 2 * sum(taken):
         return True
     drafts = [Drafting(*one, one.apply_date, amount) for one, amount in zip(periods, taken, strict=True)]
-    return to_notify(drafts, stored.before, today, stored.notified) is not None
+    return to_notify(drafts, stored.before, today, stored.told) is not None
 
 
 def _periods(stored: Stored, last: date, holidays: frozenset[date]) -> list[Occurrence]:

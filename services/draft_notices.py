@@ -2,12 +2,14 @@
 
 What is stored of a page of enrolments shows of most of them that there is nothing to tell; the loans of the others are
 replayed. The mail goes first and its row is written then; a crash between them sends it again, by its key the same
-message. One that could not be sent is tried on the next business date, as long as ten days are left.
+message. One that could not be sent is tried on the next business date, as long as ten days are left; as long, another one
+follows where the amount is no longer the one that was told.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, NamedTuple
@@ -39,10 +41,12 @@ PAGE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a borrower is told of a draft (`amount` in minor units), as the mail that does."""
+    """What a borrower is told of a draft (`amount` in minor units), as the mail that does; `number`: among those of its
+    date, from 1 on."""
 
     enrolment_id: UUID
     process_date: date
+    number: int
     amount: int
     mail: Mail
 
@@ -56,8 +60,9 @@ class Looked(NamedTuple):
 
 
 async def may_be_due(uow: UnitOfWork) -> bool:
-    """Whether an enrolment is to be looked at today."""
-    return await repository.any_may_draft(uow, *draft_notices.window(await uow.business_date()))
+    """Whether an enrolment may have to be looked at today: False only where none drafts in so many days."""
+    _, last = draft_notices.window(await uow.business_date())
+    return await repository.any_drafts_by(uow, last)
 
 
 async def look(uow: UnitOfWork, after: UUID | None, limit: int = PAGE) -> Looked:
@@ -69,12 +74,15 @@ async def look(uow: UnitOfWork, after: UUID | None, limit: int = PAGE) -> Looked
     coming: dict[UUID, list[StoredInstalment]] = defaultdict(list)
     for row in page.instalments:
         coming[row["loan_id"]].append(StoredInstalment(*(row[name] for name in StoredInstalment._fields)))
+    told: dict[UUID, dict[date, int]] = defaultdict(dict)
+    for row in page.notices:
+        told[row["enrolment_id"]][row["process_date"]] = row["amount"]  # of several, the last one
     rows = page.enrolments
-    candidates = [row["id"] for row in rows if _may_be_told(row, coming[row["loan_id"]], today)]
-    return Looked(candidates, rows[-1]["id"] if len(rows) == limit else None)
+    candidates = [row["id"] for row in rows if _may_be_told(row, coming[row["loan_id"]], told[row["id"]], today)]
+    return Looked(candidates, page.until)
 
 
-def _may_be_told(row: Row, coming: list[StoredInstalment], today: date) -> bool:
+def _may_be_told(row: Row, coming: list[StoredInstalment], told: Mapping[date, int], today: date) -> bool:
     """Whether a notice of an enrolment may be due: of one that is paused until then, it is always looked at."""
     if row["status"] != EnrolmentStatus.ACTIVE:
         return True
@@ -85,7 +93,7 @@ def _may_be_told(row: Row, coming: list[StoredInstalment], today: date) -> bool:
         on_process_date=row["post_payment_update"],
         next_process_date=row["next_process_date"],
         before=_before(row["last_drafted"], amounts, row["level_payment"]),
-        notified=frozenset(row["notified"] or ()),
+        told=told,
         status=LoanStatus(row["loan_status"]),
         program=program_of(row["program_terms"]),
         payoff=row["payoff"],
@@ -105,44 +113,56 @@ async def due(uow: UnitOfWork, enrolment_id: UUID) -> Notice | None:
     """The notice that is to be sent today of an enrolment's drafts; None when there is none, or the borrower has no mail
     address. Writes nothing. Raises NotFound."""
     row, today = await enrolment(uow, enrolment_id), await uow.business_date()
-    notified = await repository.notified(uow, enrolment_id, today)
-    upcoming = await _first_not_notified(uow, row, today, notified)
-    if upcoming is None:
+    in_window = await _in_window(uow, row, today)
+    if not in_window:
         return None
+    told = await repository.told(uow, enrolment_id, today)
     level = await repository.level_payment(uow, row["loan_id"])
     last = await repository.last_drafted(uow, enrolment_id)
     before = _before(last, amounts_of(row), level)
     # a day has one draft at most, so these reach the end of the window
-    count = 1 if upcoming == row["next_process_date"] else draft_notices.MOST_DAYS + 1
+    count = 1 if in_window == [row["next_process_date"]] else draft_notices.MOST_DAYS + 1
     drafts = (await outlook(uow, enrolment_id, count)).drafts
-    found = draft_notices.to_notify(drafts, before, today, notified)
-    return None if found is None else await _notice(uow, row, found, first=last is None and found == drafts[0])
+    found = draft_notices.to_notify(drafts, before, today, {on: amounts[-1] for on, amounts in told.items()})
+    if found is None:
+        return None
+    number = len(told.get(found.process_date, ())) + 1
+    return await _notice(uow, row, found, number, _instead_of(number, first=last is None and found == drafts[0]))
 
 
 async def note_sent(uow: UnitOfWork, notice: Notice) -> None:
     """Record that a notice was sent, once."""
     on = await uow.business_date()
-    if await repository.insert(uow, notice.enrolment_id, notice.process_date, notice.amount, on):
+    if await repository.insert(uow, notice.enrolment_id, notice.process_date, notice.number, notice.amount, on):
         said = {"process_date": notice.process_date.isoformat(), "amount": format_amount(notice.amount)}
         await uow.audit("autopay.notice_sent", "autopay_enrolment", notice.enrolment_id, after=said)
 
 
-async def _first_not_notified(uow: UnitOfWork, row: Row, today: date, notified: set[date]) -> date | None:
-    """The first process date in today's window, as the stored schedule has it: without it the loan needs no replay."""
+async def _in_window(uow: UnitOfWork, row: Row, today: date) -> list[date]:
+    """The process dates in today's window, as the stored schedule has them: without any the loan needs no replay."""
     first, last = draft_notices.window(today)
     if row["status"] == EnrolmentStatus.PAUSED and row["paused_until"] is not None:
         first = max(first, row["paused_until"])
+    last = min(last, row["end_date"] or last)
+    found: list[date] = []
     while first <= last:
         upcoming = await first_period(uow, row["loan_id"], cadence_of(row), amounts_of(row), first)
-        if upcoming is None or upcoming > last or (row["end_date"] is not None and upcoming > row["end_date"]):
-            return None
-        if upcoming not in notified:
-            return upcoming
+        if upcoming is None or upcoming > last:
+            break
+        found.append(upcoming)
         first = upcoming + timedelta(days=1)
-    return None
+    return found
 
 
-async def _notice(uow: UnitOfWork, row: Row, draft: Drafting, *, first: bool) -> Notice | None:
+def _instead_of(number: int, *, first: bool) -> str:
+    """What the draft does not take, for the borrower: of it they may have been told before, and the `first` of all comes
+    after none."""
+    if number > 1:
+        return "the amount that we wrote of before"
+    return "the regular amount" if first else "the amount of the one before"
+
+
+async def _notice(uow: UnitOfWork, row: Row, draft: Drafting, number: int, instead_of: str) -> Notice | None:
     to = await uow.one(addressee(row["loan_id"]), "borrower")
     if not to["email"]:
         return None
@@ -155,7 +175,7 @@ async def _notice(uow: UnitOfWork, row: Row, draft: Drafting, *, first: bool) ->
         format_amount(draft.amount),
         draft.process_date,
         account["account_number_last_four"],
-        f"autopay-notice-{row['id']}-{draft.process_date}",
-        first=first,
+        instead_of,
+        f"autopay-notice-{row['id']}-{draft.process_date}-{number}-{draft.amount}",
     )
-    return Notice(row["id"], draft.process_date, draft.amount, mail)
+    return Notice(row["id"], draft.process_date, number, draft.amount, mail)

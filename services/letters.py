@@ -89,16 +89,14 @@ def payment_returned(
 
 
 def draft_ahead(
-    tenant_name: str, to: str, name: str, amount: str, on: date, last_four: str | None, key: str, *, first: bool
+    tenant_name: str, to: str, name: str, amount: str, on: date, last_four: str | None, instead_of: str, key: str
 ) -> Mail:
-    """To a borrower whose next draft takes another amount than the one before or, of the `first` one, than what was agreed
-    to. `amount`: as it is shown; `on`: the day it goes out; `last_four`: digits of the account. What it says: 12 CFR
-    1005.10(c)(1), (d)(1)."""
-    other = "This is not the regular amount" if first else "This is not the amount of the one before"
+    """To a borrower whose next draft takes another amount. `amount`: as it is shown; `instead_of`: what it is not; `on`: the
+    day it goes out; `last_four`: digits of the account. What it says: 12 CFR 1005.10(c)(1), (d)(1)."""
     account = f"your account ending in {last_four}" if last_four else "your account"
     paragraphs = [
         f"Hello {name},",
-        f"your automatic payment of {on} will be {amount}, from {account}. {other}.",
+        f"your automatic payment of {on} will be {amount}, from {account}. This is not {instead_of}.",
         f"To stop this payment, or all automatic payments, tell {tenant_name} at least three business days before {on}.",
         f"If you have questions, ask {tenant_name}.",
     ]

@@ -106,7 +106,7 @@ async def _fill(uow: UnitOfWork) -> dict[str, UUID]:
         amount=8_334,
         status="pending",
     )
-    notice = {"process_date": DAY, "amount": 8_334, "sent_on": DAY}
+    notice = {"process_date": DAY, "number": 1, "amount": 8_334, "sent_on": DAY}
     await uow.add(autopay_notices, enrolment_id=enrolment, **notice)
     payout = await uow.add(
         payouts,

@@ -33,18 +33,22 @@ def drafts(*said: tuple[int, int]) -> list[Drafting]:
         pytest.param([(15, 110)], [], None, id="too early"),
         pytest.param([(9, 110)], [], None, id="too late"),
         pytest.param([(12, 100)], [], None, id="the same amount"),
-        pytest.param([(12, 110)], [12], None, id="told already"),
+        pytest.param([(12, 110)], [(12, 110)], None, id="told already"),
+        pytest.param([(12, 120)], [(12, 110)], 12, id="told of another amount"),
+        pytest.param([(12, 100)], [(12, 110)], 12, id="told of another amount, and it is that of the one before again"),
+        pytest.param([(12, 0)], [(12, 110)], None, id="told of an amount, and nothing is drafted"),
+        pytest.param([(9, 120)], [(9, 110)], None, id="told of another amount, and too late to say so"),
         pytest.param([(12, 0)], [], None, id="nothing is drafted"),
-        pytest.param([(12, 110)], [5], 12, id="told of an earlier one"),
+        pytest.param([(12, 110)], [(5, 110)], 12, id="told of an earlier one"),
         pytest.param([(7, 110), (14, 110)], [], None, id="weekly: the same as the one to come before it"),
         pytest.param([(7, 110), (14, 100)], [], 14, id="weekly: another than the one to come before it"),
         pytest.param([(4, 0), (11, 110)], [], 11, id="compared with what was drafted, not with what was left out"),
-        pytest.param([(10, 110), (13, 120)], [10], 13, id="the next one of two in the window"),
-        pytest.param([(10, 110), (13, 110)], [10], None, id="the second is the same as the first"),
+        pytest.param([(10, 110), (13, 120)], [(10, 110)], 13, id="the next one of two in the window"),
+        pytest.param([(10, 110), (13, 110)], [(10, 110)], None, id="the second is the same as the first"),
     ],
 )
-def test_the_draft_that_is_told_of(said: list[tuple[int, int]], notified: list[int], told: int | None) -> None:
-    already = {TODAY + timedelta(days=ahead) for ahead in notified}
+def test_the_draft_that_is_told_of(said: list[tuple[int, int]], notified: list[tuple[int, int]], told: int | None) -> None:
+    already = {TODAY + timedelta(days=ahead): amount for ahead, amount in notified}
     found = to_notify(drafts(*said), 100, TODAY, already)
     assert (found and found.process_date) == (None if told is None else TODAY + timedelta(days=told))
 
@@ -66,7 +70,7 @@ PLAIN = Stored(
     on_process_date=False,
     next_process_date=DUE,
     before=100,
-    notified=frozenset(),
+    told={},
     status=LoanStatus.ACTIVE,
     program=Program(late_fee=LateFee(LateFeeKind.FLAT, flat=5)),
     payoff=10_000,
@@ -96,7 +100,7 @@ def by_day(**changes: Any) -> Stored:
     "stored",
     [
         pytest.param(PLAIN, id="as before"),
-        pytest.param(replace(PLAIN, before=90, notified=frozenset({DUE})), id="told already"),
+        pytest.param(replace(PLAIN, before=90, told={DUE: 100}), id="told already"),
         pytest.param(replace(PLAIN, before=90, status=LoanStatus.PAID_OFF), id="nothing is drafted any more"),
         pytest.param(replace(PLAIN, before=90, next_process_date=NEXT.due_date), id="none in the window"),
         pytest.param(replace(PLAIN, amounts=FIXED, other_money=True), id="a fixed amount, whatever else is owed"),
@@ -114,6 +118,8 @@ def test_where_what_is_stored_shows_that_nothing_varies_no_replay_is_asked(store
     "stored",
     [
         pytest.param(replace(PLAIN, before=90), id="another amount than before"),
+        pytest.param(replace(PLAIN, told={DUE: 110}), id="another amount than told"),
+        pytest.param(replace(PLAIN, told={DUE: 100}, other_money=True), id="fees, or unapplied money, since it was told"),
         pytest.param(replace(PLAIN, other_money=True), id="fees, or unapplied money"),
         pytest.param(replace(PLAIN, unusual=True), id="something is under way"),
         pytest.param(replace(PLAIN, next_process_date=TODAY - timedelta(days=1)), id="a draft is behind"),

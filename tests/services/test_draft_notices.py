@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -12,16 +14,18 @@ from sqlalchemy import select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.cadence import DraftFrequency
+from domain.cadence import DraftFrequency, Scheduling
 from domain.draft_amounts import AmountType
 from domain.events import ChargedFee, FeeCharged
+from domain.program import Frequency, LateFee, LateFeeKind
 from infra.db.models.processes import autopay_notices
 from infra.db.models.servicing import borrowers, loans
 from infra.notifier import Mail
 from services import autopay, draft_notices
+from services.payments import RecordPayment, record
 from services.replaying import apply_event, lock_loan
 from tests.conftest import MakeTenant
-from tests.domain.loans import LEVEL
+from tests.domain.loans import EXAMPLE, LEVEL
 from tests.services import drafting, lending
 from tests.workflows.platform import Borrowed, Rows
 
@@ -57,9 +61,9 @@ async def enrol(rows: Rows, loan: Borrowed, **terms: Any) -> UUID:
     return enrolment_id
 
 
-async def charge(rows: Rows, loan: Borrowed) -> None:
+async def charge(rows: Rows, loan: Borrowed, amount: int = FEE, key: str = "f") -> None:
     async with rows.uow() as uow:
-        fee = FeeCharged("f", ChargedFee.OTHER, FEE)
+        fee = FeeCharged(key, ChargedFee.OTHER, amount)
         await apply_event(uow, await lock_loan(uow, loan.loan_id), fee, await uow.business_date())
         await uow.commit()
 
@@ -92,7 +96,13 @@ async def pass_to(rows: Rows, to: date) -> list[tuple[date, Mail]]:
 
 
 async def notices(rows: Rows) -> Sequence[RowMapping]:
-    return await rows.all(select(autopay_notices).order_by(autopay_notices.c.process_date))
+    return await rows.all(select(autopay_notices).order_by(autopay_notices.c.process_date, autopay_notices.c.number))
+
+
+async def pay(rows: Rows, loan: Borrowed, amount: int) -> None:
+    async with rows.uow() as uow:
+        await record(uow, RecordPayment(loan.loan_id, amount, "check"))
+        await uow.commit()
 
 
 async def test_a_draft_with_a_fee_is_told_of_once_with_the_amount_that_is_then_drafted(rows: Rows, loan: Borrowed) -> None:
@@ -146,6 +156,73 @@ async def test_twice_on_a_date_is_once(rows: Rows, loan: Borrowed) -> None:
         await uow.commit()
     assert await tell(rows) == []
     assert len(await notices(rows)) == 1
+
+
+async def test_an_amount_that_changes_after_its_notice_is_told_again_while_ten_days_are_left(
+    rows: Rows, loan: Borrowed
+) -> None:
+    """More, less, and what it was at first: the mail a borrower has last is always right, and no two are one message."""
+    own = await enrol(rows, loan)
+    await charge(rows, loan)
+    told = await pass_to(rows, DUE - timedelta(days=14))
+    await pay(rows, loan, 100_00)
+    told += await pass_to(rows, DUE - timedelta(days=13))
+    await pay(rows, loan, 50_00)
+    told += await pass_to(rows, DUE - timedelta(days=12))
+    await charge(rows, loan, 50_00, "again")
+    told += await pass_to(rows, DUE - timedelta(days=10))
+    amounts = [LEVEL + FEE, LEVEL + FEE - 100_00, LEVEL + FEE - 150_00, LEVEL + FEE - 100_00]
+    assert [on for on, _ in told] == [DUE - timedelta(days=days) for days in (14, 14, 13, 12)]
+    assert [row["amount"] for row in await notices(rows)] == amounts
+    for (_, mail), amount in zip(told, amounts, strict=True):
+        assert f"{amount / 100:.2f}" in mail.body
+    assert ["wrote of before" in mail.body for _, mail in told] == [False, True, True, True]
+    assert len({mail.key for _, mail in told}) == 4
+    await pass_to(rows, DUE)
+    assert [draft["amount"] for draft in await rows.drafts(own)] == amounts[-1:]
+
+
+async def test_a_draft_that_takes_what_the_one_before_took_after_all_is_told_of_again(rows: Rows, loan: Borrowed) -> None:
+    await enrol(rows, loan)
+    await charge(rows, loan)
+    assert len(await pass_to(rows, DUE - timedelta(days=14))) == 1
+    await pay(rows, loan, FEE)
+    assert [on for on, _ in await pass_to(rows, DUE - timedelta(days=10))] == [DUE - timedelta(days=14)]
+    assert [row["amount"] for row in await notices(rows)] == [LEVEL + FEE, LEVEL]
+
+
+async def test_a_mail_sent_before_a_crash_and_one_of_another_amount_after_it_are_two_messages(
+    rows: Rows, loan: Borrowed
+) -> None:
+    own = await enrol(rows, loan)
+    await charge(rows, loan)
+    await pass_to(rows, DUE - timedelta(days=15))
+    await lending.jump(lambda _: rows.uow(), rows.tenant, DUE - timedelta(days=14))
+    async with rows.uow() as uow:
+        lost = await draft_notices.due(uow, own)
+    await pay(rows, loan, 100_00)
+    (mail,) = await tell(rows)
+    assert lost is not None
+    assert lost.mail.key != mail.key
+    assert [row["amount"] for row in await notices(rows)] == [LEVEL + FEE - 100_00]
+
+
+@pytest.mark.parametrize("days", [7, 10, 15])
+@pytest.mark.parametrize("scheduling", Scheduling)
+async def test_the_last_instalment_of_a_weekly_loan_is_told_of_where_drafts_go_out_when_the_next_is_due(
+    rows: Rows, days: int, scheduling: Scheduling
+) -> None:
+    program = replace(EXAMPLE.program, frequency=Frequency.WEEKLY, late_fee=LateFee(LateFeeKind.NONE))
+    loan = await rows.borrowed(replace(EXAMPLE, program=program, periods=6, first_due_date=date(2020, 9, 16)))
+    await address(rows, loan, EMAIL)
+    own = await enrol(rows, loan, process_days_after=days, scheduling=scheduling)
+    await pass_to(rows, date(2020, 10, 21) + timedelta(days=2 * days + 5))
+    taken = [(draft["process_date"], draft["amount"]) for draft in await rows.drafts(own) if draft["amount"]]
+    varied = [two for one, two in pairwise(taken) if one[1] != two[1]]
+    assert taken[-1] in varied, "the case is one only where the last instalment takes another amount"
+    told = {(row["process_date"], row["amount"]): row["sent_on"] for row in await notices(rows)}
+    late = [one for one in varied if one not in told or (one[0] - told[one]).days < 10]
+    assert late == []
 
 
 async def test_less_than_ten_days_ahead_nothing_is_sent(rows: Rows, loan: Borrowed) -> None:

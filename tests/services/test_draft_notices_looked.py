@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from fractions import Fraction
@@ -10,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.autopay import EnrolmentKind
@@ -22,7 +23,9 @@ from domain.events import ChargedFee, EventBody, FeeCharged
 from domain.flags import LoanFlag
 from domain.program import Frequency, InterestMethod
 from domain.terms import LoanTerms
+from infra.db.models.processes import autopay_enrolments
 from infra.db.models.servicing import borrowers, loans
+from infra.db.pipeline import Asked, Row
 from infra.db.uow import UnitOfWork
 from services import autopay, draft_notices, drafts, flags
 from services.outlooks import outlook
@@ -224,7 +227,7 @@ async def test_no_loan_is_replayed_of_which_there_is_nothing_to_tell(rows: Rows,
             async with rows.uow() as uow:
                 await FEE(uow, charged)
                 await uow.commit()
-    assert len(replays) == 2  # the draft with the fee, and the one after it
+    assert len(replays) == 3  # of the draft with the fee, on each date on which it may still be told; of the one after it
 
 
 async def test_who_was_told_is_not_looked_at_again(rows: Rows, replays: list[UUID]) -> None:
@@ -238,6 +241,43 @@ async def test_who_was_told_is_not_looked_at_again(rows: Rows, replays: list[UUI
         assert await candidates(rows) == set()
 
 
+async def test_whether_there_is_anybody_to_look_at_is_known_by_one_look_however_many_there_are(
+    rows: Rows, owner: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked within a transaction of ten seconds, without which no date opens."""
+    await many_tomorrow(rows)
+    await analyze(owner)
+    asked: list[Asked] = []
+
+    async def kept(uow: UnitOfWork, *queries: Asked) -> list[list[Row]]:
+        asked.extend(queries)
+        return await fetch(uow, *queries)
+
+    fetch = UnitOfWork.fetch
+    monkeypatch.setattr(UnitOfWork, "fetch", kept)
+    async with rows.uow() as uow:
+        await draft_notices.may_be_due(uow)
+        explained = [_explained(one) for one in asked]
+        await uow.execute(text("SET LOCAL enable_seqscan = off"))  # as where there are very many rows
+        plans = [row["plan"][0]["Plan"] for (row,) in await fetch(uow, *explained)]
+    assert plans
+    assert sum(_visited(plan) for plan in plans) <= 2
+
+
+def _explained(asked: Asked) -> Asked:
+    query = copy(asked.query)
+    query.sql, query._names, query._readers = f"EXPLAIN (ANALYZE, FORMAT JSON) {query.sql}", ("plan",), []
+    return Asked(query, asked.values)
+
+
+def _visited(plan: dict[str, Any]) -> int:
+    """How many rows the scans of a plan look at."""
+    within = sum(_visited(one) for one in plan.get("Plans", ()))
+    if "Relation Name" not in plan:
+        return within
+    return within + int(plan["Actual Loops"] * (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)))
+
+
 async def test_pages_come_one_after_the_other(rows: Rows) -> None:
     enrolled = [(await enrol(rows, one))[1] for one in (PLAIN[0], VARIED[-2], PLAIN[0], VARIED[-2])]
     await pass_to(rows, DUE - timedelta(days=12))
@@ -248,3 +288,21 @@ async def test_pages_come_one_after_the_other(rows: Rows) -> None:
         found, after, pages = [*found, *looked.candidates], looked.after, pages + 1
     assert found == [enrolled[1], enrolled[3]]
     assert pages == 5
+
+
+async def many_tomorrow(rows: Rows) -> None:
+    """Enrolments that draft on the next day."""
+    loan, tomorrow = await rows.borrowed(), BEGINS + timedelta(days=1)
+    terms = {"kind": "recurring", "status": "active", "amount_type": "static", "amount": 1_00, "frequency": "monthly"}
+    async with rows.uow() as uow:
+        for _ in range(300):
+            dates = {"start_date": tomorrow, "next_process_date": tomorrow}
+            await uow.add(autopay_enrolments, loan_id=loan.loan_id, **terms, **dates)
+        await uow.commit()
+
+
+async def analyze(owner: AsyncEngine) -> None:
+    """As autovacuum does: of few rows the planner takes whichever index is smallest."""
+    async with owner.connect() as connection:
+        await connection.execute(text("ANALYZE autopay_enrolments"))
+        await connection.commit()

@@ -100,6 +100,7 @@ autopay_enrolments = tenant_table(
         for name in ("payment_instrument", "fallback_instrument", "second_fallback_instrument")
     ),
     Index("ix_autopay_enrolments_due", "tenant_id", "next_process_date", postgresql_where=text("status = 'active'")),
+    Index("ix_autopay_enrolments_resumes", "tenant_id", "paused_until", postgresql_where=text("status = 'paused'")),
     CheckConstraint("status IN ('active', 'paused', 'suspended', 'cancelled', 'completed')", name="status"),
     CheckConstraint(
         "suspended_for IS NULL OR status = 'suspended' AND "
@@ -164,15 +165,18 @@ autopay_notices = tenant_table(
     "autopay_notices",
     Column("enrolment_id", Uuid, nullable=False),
     Column("process_date", Date, nullable=False),
+    Column("number", SmallInteger, nullable=False),
     Column("amount", MinorUnits, nullable=False),
     Column("sent_on", Date, nullable=False),
     timestamp("created_at"),
     belongs_to("enrolment_id", "autopay_enrolments"),
+    CheckConstraint("number > 0", name="number"),
     CheckConstraint("amount > 0", name="amount"),
-    key=("enrolment_id", "process_date"),
+    key=("enrolment_id", "process_date", "number"),
 )
-"""Append-only: what borrowers were told beforehand of drafts that take another amount than the one before, once a process
-date. `sent_on`: the business date."""
+"""Append-only: what borrowers were told beforehand of drafts that take another amount than the one before. `number`: of the
+notices of a process date, from 1 on; another one follows where the amount is no longer the one told. `sent_on`: the
+business date."""
 
 rail_transfers = tenant_table(
     "rail_transfers",
