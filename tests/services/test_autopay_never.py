@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import insert, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.autopay import EnrolmentKind
@@ -18,7 +19,7 @@ from domain.draft_amounts import AmountType
 from domain.events import ChargedOff
 from domain.instruments import VerificationMethod, VerificationStatus
 from infra.db.models.rails import rail_entries
-from infra.db.models.servicing import payments
+from infra.db.models.servicing import payment_instruments, payments
 from infra.db.uow import UnitOfWork
 from infra.ids import new_id
 from services import autopay, cutoffs, drafts, instruments, loans
@@ -227,3 +228,14 @@ async def test_one_draft_that_failed_never_stops_the_next_period(rows: Rows, loa
     first, second = await rows.drafts(own)
     assert (first["status"], first["reason"]) == ("not_drafted", "the verification of the account has failed")
     assert (second["process_date"], second["status"], second["amount"]) == (date(2020, 11, 9), "sent", 2 * LEVEL + 3_000)
+
+
+async def test_never_from_an_account_that_changes_while_it_is_decided(rows: Rows, loan: Borrowed) -> None:
+    """Whoever changes the account waits for the draft that is decided on it, and the draft for whoever came first."""
+    own = await enrol(rows, loan)
+    account = select(payment_instruments.c.id).where(payment_instruments.c.id == loan.instrument_id)
+    async with rows.uow() as uow:
+        await drafts.prepare_draft(uow, own, DUE)
+        with pytest.raises(OperationalError, match="could not obtain lock"):
+            async with rows.uow() as other:
+                await other.execute(account.with_for_update(nowait=True, key_share=True))
